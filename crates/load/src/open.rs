@@ -1,0 +1,78 @@
+//! Opens rasters by URI, whatever their format, and keeps what they share.
+//!
+//! [`Rasters`] holds the stores, the parsed headers and the decoded blocks at
+//! the seams between windows. It is cheap to clone and meant to live as long
+//! as the process: everything in it is bounded and shared between tasks.
+
+use std::sync::Arc;
+
+use crate::cog::{BlockCache, HeaderCache};
+use crate::error::Result;
+use crate::reader::RasterReader;
+use crate::store::StoreRegistry;
+
+/// How much [`Rasters`] may keep in memory.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RastersOptions {
+    /// Bytes of parsed headers; the least recently used go first. Default 64 MiB.
+    pub header_cache_bytes: u64,
+    /// Bytes of decoded blocks that windows shared. Default 256 MiB.
+    pub block_cache_bytes: u64,
+}
+
+impl Default for RastersOptions {
+    fn default() -> Self {
+        RastersOptions { header_cache_bytes: 64 << 20, block_cache_bytes: 256 << 20 }
+    }
+}
+
+impl RastersOptions {
+    /// Sets the bound on parsed headers.
+    #[must_use]
+    pub fn header_cache_bytes(mut self, bytes: u64) -> Self {
+        self.header_cache_bytes = bytes;
+        self
+    }
+
+    /// Sets the bound on decoded blocks kept; 0 keeps none.
+    #[must_use]
+    pub fn block_cache_bytes(mut self, bytes: u64) -> Self {
+        self.block_cache_bytes = bytes;
+        self
+    }
+}
+
+/// Opens rasters and keeps what they share.
+#[derive(Clone, Debug)]
+pub struct Rasters {
+    stores: StoreRegistry,
+    headers: Arc<HeaderCache>,
+    blocks: Arc<BlockCache>,
+}
+
+impl Rasters {
+    /// Reads through `stores`.
+    pub fn new(stores: StoreRegistry, options: &RastersOptions) -> Self {
+        Rasters {
+            stores,
+            headers: Arc::new(HeaderCache::new(options.header_cache_bytes)),
+            blocks: Arc::new(BlockCache::new(options.block_cache_bytes)),
+        }
+    }
+
+    /// Opens the raster at `uri`, an absolute path or a URL.
+    ///
+    /// Headers are cached: a second call for the same file reads nothing, and
+    /// two calls at once read once. A file that changed is noticed.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`], [`crate::Error::Unsupported`] for schemes
+    /// and formats that are not built, [`crate::Error::Unreadable`] for a
+    /// broken header, [`crate::Error::Store`].
+    pub async fn open(&self, uri: &str) -> Result<Arc<dyn RasterReader>> {
+        let location = self.stores.locate(uri)?;
+        let file = self.headers.open(location).await?;
+        Ok(Arc::new(crate::cog::CogReader::new(file, Arc::clone(&self.blocks))))
+    }
+}
