@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Put the results of two engines side by side, case by case and variable by variable.
+
+    compare_all.py --results FOLDER [--pair A B]... [--cases PATTERN] [--by-day]
+
+Without --pair: ours against datacube and GDAL with `--warp-scale unit`, and against
+odc-stac and GDAL with `auto`; pairs without results are named and left out.
+
+grid       "same" when shape, coordinates (to 1e-6 of a pixel) and time labels are equal
+identical  share of all pixels that are equal, nodata and NaN included
+within 1   share of the pixels valid in both that differ by one count at most (NDVI: 0.001)
+largest    the largest difference between pixels valid in both
+mask       share of pixels that are valid in both or in neither
+verdict    "ok" where the rule of the case holds: nearest and flags identical; the
+           others within 1 on 99.9 % and the same mask on 99.9 %.  Else "known" with the
+           number of the reason listed below the table, or "DIFFERS".
+The exit status is 1 if anything differs without a known reason.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import peer
+
+PAIRS = [("ours-unit", "datacube"), ("ours-unit", "gdal-unit"), ("ours-auto", "odc-stac"), ("ours-auto", "gdal-auto")]
+ODC, GDAL = ("datacube", "odc-stac"), ("gdal-auto", "gdal-unit")
+REASONS = {
+    1: "Half a pixel off the sources' grid, nearest: every pixel is a tie.  Both ODC loaders paste any shift under "
+       "0.9 px and so take the pixel up and left of it; GDAL's warper takes the one down and right.",
+    2: "Coarser than the sources: both ODC loaders first decimate (datacube by GDAL's nearest read, odc-stac by "
+       "choosing an overview) and resample what is left; GDAL here reads full resolution.",
+    3: "NDVI follows the QA band, which is taken by nearest: reason 1 or 2 decides its mask.",
+}
+
+
+def known_reason(a, b, case, name):
+    """The number of the reason why two engines may differ in this case, or None."""
+    grid, method = case.name.rsplit("-", 1)
+    flags = name == case.qa or name == "ndvi"
+    odc = a in ODC or b in ODC
+    coarse = grid in ("utm54_120", "albers_100")
+    if odc and coarse:
+        return 3 if name == "ndvi" else 2
+    if (a in ODC) != (b in ODC) and grid == "utm54_half" and (method == "nearest" or flags):
+        return 3 if name == "ndvi" and method != "nearest" else 1
+    return None
+
+
+def valid(values, name, case):
+    """Where a pixel has a value."""
+    return ~np.isnan(values) if values.dtype.kind == "f" else values != int(name == case.qa)
+
+
+def same_grid(a, b):
+    """"same", or what differs."""
+    for name in ("time", "y", "x"):
+        p, q = a[f"coord:{name}"], b[f"coord:{name}"]
+        if p.shape != q.shape:
+            return f"{len(p)} or {len(q)} {name}"
+        off = np.abs(p - q).max(initial=p.dtype.type(0) if name != "time" else np.timedelta64(0, "ns"))
+        if name == "time" and off:
+            return f"time by {off.astype('m8[s]')}"
+        if name != "time" and off > 1e-6 * abs(p[1] - p[0]):
+            return f"{name} by {off:g}"
+    return "same"
+
+
+def differences(a, b, name, case):
+    """The figures of one pair of arrays."""
+    ok_a, ok_b = valid(a, name, case), valid(b, name, case)
+    both = ok_a & ok_b
+    step = np.abs(a[both].astype("f8") - b[both].astype("f8"))
+    close = step <= (1e-3 if a.dtype.kind == "f" else 1)
+    return dict(identical=100 * ((a == b) | (~ok_a & ~ok_b)).mean(), within=100 * close.mean() if step.size else 100.0,
+                largest=step.max(initial=0), mask=100 * (ok_a == ok_b).mean())
+
+
+def rows(results, a, b, case, by_day):
+    """(variable, grid, figures, verdict) of one case."""
+    A, B = (np.load(results / engine / f"{case.name}.npz") for engine in (a, b))
+    grid = same_grid(A, B)
+    for name in sorted(k[4:] for k in A.files if k.startswith("var:") and k in B.files):
+        p, q = A[f"var:{name}"], B[f"var:{name}"]
+        if p.shape != q.shape:
+            yield name, grid, None, "DIFFERS"
+            continue
+        exact = name == case.qa or (case.resampling == "nearest" and name != "ndvi")
+        fig = differences(p, q, name, case)
+        fine = fig["identical"] == 100 if exact else fig["within"] >= 99.9 and fig["mask"] >= 99.9
+        reason = known_reason(a, b, case, name)
+        fine = fine and p.dtype == q.dtype and grid == "same"
+        yield name, grid, fig, "ok" if fine else f"known {reason}" if reason and grid == "same" else "DIFFERS"
+        if by_day:
+            for day, x, y in zip(A["coord:time"].astype("M8[D]"), p, q):
+                yield f"  {day}", "", differences(x, y, name, case), ""
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--results", required=True, type=Path)
+    p.add_argument("--pair", nargs=2, action="append", metavar=("A", "B"), help="engines to compare")
+    p.add_argument("--cases", default="*", metavar="PATTERN")
+    p.add_argument("--by-day", action="store_true", help="a row for each time step too")
+    opt = p.parse_args()
+    seen, used = 0, set()
+    bad = 0
+    for a, b in opt.pair or PAIRS:
+        there = [c for c in peer.cases(opt.cases) if all((opt.results / e / f"{c.name}.npz").exists() for e in (a, b))]
+        print(f"\n{a} against {b}" + ("" if there else ": no results"))
+        if there:
+            print(f"{'case':24s} {'variable':13s} {'grid':18s} {'identical':>10s} {'within 1':>9s} {'largest':>9s} "
+                  f"{'mask':>9s}  verdict")
+        for case in there:
+            for name, grid, fig, verdict in rows(opt.results, a, b, case, opt.by_day):
+                figures = (f"{fig['identical']:10.4f} {fig['within']:9.4f} {fig['largest']:9.4g} {fig['mask']:9.4f}"
+                           if fig else " " * 40)
+                print(f"{case.name:24s} {name:13s} {grid:18s} {figures}  {verdict}")
+                seen, bad = seen + 1, bad + (verdict == "DIFFERS")
+                used |= {int(verdict.split()[1])} if verdict.startswith("known") else set()
+    print(f"\n{seen} rows, {bad} that differ without a known reason")
+    for number in sorted(used):
+        print(f"known {number}: {REASONS[number]}")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""What the scripts of this folder share: the cases, and the form of a result.
+
+A result is one .npz per case, FOLDER/ENGINE/CASE.npz, with
+    var:NAME      one array per variable, (time, y, x)
+    coord:time    datetime64[ns], UTC
+    coord:y, coord:x    pixel centres, float64
+    crs           the output CRS as text
+"""
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+
+
+class Case:
+    """One load: a grid, a resampling, and what all cases have in common."""
+
+    def __init__(self, common, entry):
+        grid = common["grids"][entry["grid"]]
+        self.name = f"{entry['grid']}-{entry['resampling']}"
+        self.resampling = entry["resampling"]
+        self.output_crs = grid["output_crs"]
+        self.resolution = grid["resolution"]
+        self.align = grid.get("align")
+        self.product = common["product"]
+        self.lon, self.lat, self.time = (common["query"][k] for k in ("lon", "lat", "time"))
+        self.measurements = common["measurements"]
+        self.categorical = common["categorical"]
+        self.qa = common["mask"]["measurement"]
+        self.flags = common["mask"]["flags"]
+
+    def resampling_by_band(self):
+        """Flags cannot be averaged: a measurement of bits is always taken by nearest."""
+        return {"*": self.resampling, **{band: "nearest" for band in self.categorical}}
+
+
+def cases(pattern="*"):
+    """The cases of cases.json whose name matches a shell pattern."""
+    common = json.loads((HERE / "cases.json").read_text())
+    made = [Case(common, entry) for entry in common["cases"]]
+    return [case for case in made if Path(case.name).match(pattern)]
+
+
+def arguments(doc, *more):
+    """The command line that the run_*.py scripts share; `more` are (flag, options) pairs."""
+    p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--archive", required=True, type=Path, help="what make_archive.py made")
+    p.add_argument("--results", required=True, type=Path, help="folder for the .npz files")
+    p.add_argument("--cases", default="*", metavar="PATTERN", help="only the cases whose name matches")
+    for flag, options in more:
+        p.add_argument(flag, **options)
+    opt = p.parse_args()
+    opt.archive = opt.archive.resolve()
+    return opt
+
+
+def masked_ndvi(ds, case, flags_definition):
+    """NDVI of the pixels that the flags of the case let through, as the users' notebook has it."""
+    from datacube.utils import masking
+
+    qa = ds[case.qa]
+    qa.attrs.setdefault("flags_definition", flags_definition)
+    seen = ds[["red", "nir08"]].where(masking.make_mask(qa, **case.flags))
+    return (seen.nir08 - seen.red) / (seen.nir08 + seen.red)
+
+
+def flags_definition(archive, case):
+    """The flags of the product's own definition, for engines that do not know the product."""
+    import yaml
+
+    doc = yaml.safe_load((archive / "products" / f"{case.product}.yaml").read_text())
+    return next(m for m in doc["measurements"] if m["name"] == case.qa)["flags_definition"]
+
+
+def save(folder, engine, case, ds):
+    """Write an xarray.Dataset as a result and say what it is."""
+    y, x = ("latitude", "longitude") if "latitude" in ds.dims else ("y", "x")
+    arrays = {f"var:{name}": var.transpose("time", y, x).values for name, var in ds.data_vars.items()}
+    times = ds.time.values.astype("datetime64[ns]")
+    save_arrays(folder, engine, case, arrays, times, ds[y].values, ds[x].values)
+
+
+def save_arrays(folder, engine, case, arrays, times, ys, xs):
+    """Write arrays named `var:NAME` as a result and say what it is."""
+    path = folder / engine / f"{case.name}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coords = {"coord:time": times, "coord:y": np.asarray(ys, "f8"), "coord:x": np.asarray(xs, "f8")}
+    np.savez_compressed(path, crs=np.array(case.output_crs), **coords, **arrays)
+    print(f"{engine:13s} {case.name:24s} {len(times)} x {len(ys)} x {len(xs)}", flush=True)
