@@ -2,6 +2,7 @@
 """Put the results of two engines side by side, case by case and variable by variable.
 
     compare_all.py --results FOLDER [--pair A B]... [--cases PATTERN] [--by-day]
+    compare_all.py --results FOLDER --metadata [--pair A B]
 
 Without --pair: ours against datacube and GDAL with `--warp-scale unit`, and against
 odc-stac and GDAL with `auto`; pairs without results are named and left out.
@@ -15,8 +16,12 @@ verdict    "ok" where the rule of the case holds: nearest and flags identical; t
            others within 1 on 99.9 % and the same mask on 99.9 %.  Else "known" with the
            number of the reason listed below the table, or "DIFFERS".
 The exit status is 1 if anything differs without a known reason.
+
+With --metadata: what differs in dimensions, dtypes and attributes, for reading (of
+ours-unit and datacube unless a pair is given).
 """
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -97,15 +102,40 @@ def rows(results, a, b, case, by_day):
                 yield f"  {day}", "", differences(x, y, name, case), ""
 
 
+def flat(value, path=""):
+    """(path, value) of every leaf of a JSON document."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from flat(inner, f"{path}/{key}")
+    else:
+        yield path, value
+
+
+def print_metadata(results, a, b, pattern):
+    """What differs in the descriptions of two results."""
+    for case in peer.cases(pattern):
+        paths = [results / engine / f"{case.name}.json" for engine in (a, b)]
+        if not all(path.exists() for path in paths):
+            continue
+        A, B = (dict(flat(json.loads(path.read_text()))) for path in paths)
+        for key in sorted(A.keys() | B.keys()):
+            if A.get(key) != B.get(key):
+                print(f"{case.name} {key}\n    {a}: {A.get(key, '(absent)')}\n    {b}: {B.get(key, '(absent)')}")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--results", required=True, type=Path)
     p.add_argument("--pair", nargs=2, action="append", metavar=("A", "B"), help="engines to compare")
     p.add_argument("--cases", default="*", metavar="PATTERN")
     p.add_argument("--by-day", action="store_true", help="a row for each time step too")
+    p.add_argument("--metadata", action="store_true", help="compare attributes, not pixels")
     opt = p.parse_args()
-    seen, used = 0, set()
-    bad = 0
+    if opt.metadata:
+        for a, b in opt.pair or PAIRS[:1]:
+            print_metadata(opt.results, a, b, opt.cases)
+        return
+    seen, bad, used = 0, 0, set()
     for a, b in opt.pair or PAIRS:
         there = [c for c in peer.cases(opt.cases) if all((opt.results / e / f"{c.name}.npz").exists() for e in (a, b))]
         print(f"\n{a} against {b}" + ("" if there else ": no results"))

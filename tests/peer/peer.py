@@ -5,6 +5,7 @@ A result is one .npz per case, FOLDER/ENGINE/CASE.npz, with
     coord:time    datetime64[ns], UTC
     coord:y, coord:x    pixel centres, float64
     crs           the output CRS as text
+and beside it CASE.json: dimensions, dtypes and attributes as xarray has them.
 """
 import argparse
 import json
@@ -79,14 +80,22 @@ def save(folder, engine, case, ds):
     """Write an xarray.Dataset as a result and say what it is."""
     y, x = ("latitude", "longitude") if "latitude" in ds.dims else ("y", "x")
     arrays = {f"var:{name}": var.transpose("time", y, x).values for name, var in ds.data_vars.items()}
-    times = ds.time.values.astype("datetime64[ns]")
-    save_arrays(folder, engine, case, arrays, times, ds[y].values, ds[x].values)
-
-
-def save_arrays(folder, engine, case, arrays, times, ys, xs):
-    """Write arrays named `var:NAME` as a result and say what it is."""
+    coords = {"coord:time": ds.time.values.astype("datetime64[ns]"), "coord:y": ds[y].values, "coord:x": ds[x].values}
     path = folder / engine / f"{case.name}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    coords = {"coord:time": times, "coord:y": np.asarray(ys, "f8"), "coord:x": np.asarray(xs, "f8")}
     np.savez_compressed(path, crs=np.array(case.output_crs), **coords, **arrays)
-    print(f"{engine:13s} {case.name:24s} {len(times)} x {len(ys)} x {len(xs)}", flush=True)
+    path.with_suffix(".json").write_text(json.dumps(described(ds), indent=1, default=plain))
+    print(f"{engine:13s} {case.name:24s} {dict(ds.sizes)}", flush=True)
+
+
+def described(ds):
+    """All of a dataset but its values."""
+    return {
+        "sizes": dict(ds.sizes), "attrs": ds.attrs,
+        "variables": {name: {"dims": var.dims, "dtype": str(var.dtype), "attrs": var.attrs}
+                      for name, var in ds.variables.items()}}
+
+
+def plain(value):
+    """A numpy value as JSON has it."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -39,7 +39,8 @@ def load(command, case, warp_scale, output, *more):
     for band, method in case.resampling_by_band().items():
         words += ["--resampling", f"{band}={method}"]
     command(*words, *more, "--output", output)
-    return xr.open_zarr(output).load()
+    # The pixels as they lie: not scaled, and not turned into NaN.
+    return xr.open_zarr(output, mask_and_scale=False).load()
 
 
 def one_case(command, case, warp_scale, folder):
