@@ -1,0 +1,8 @@
+//! Results as files: Cloud Optimised GeoTIFF, Zarr, PNG.
+
+mod atomic;
+pub mod cog;
+mod error;
+mod gather;
+
+pub use error::{Error, Result};
