@@ -143,7 +143,7 @@ def check(case):
     print(f"ok {path.name}: {shape} {dtype}, {n_overviews} overviews, {100 * least:.2f} % equal")
 
 
-for case in json.load(open(sys.argv[1])):
+for case in json.loads(Path(sys.argv[1]).read_text()):
     try:
         check(case)
     except AssertionError:

@@ -4,5 +4,6 @@ mod atomic;
 pub mod cog;
 mod error;
 mod gather;
+pub mod zarr;
 
 pub use error::{Error, Result};
