@@ -63,7 +63,7 @@ impl Case {
         std::fs::write(&raw, bands.concat()).unwrap();
 
         let crs = self.crs.map(|text| Crs::parse(text).unwrap());
-        let geobox = GeoBox::new(Shape2d { rows, cols }, self.affine, crs);
+        let geobox = GeoBox::new(Shape2d { rows, cols }, self.affine, crs).unwrap();
         let mut spec = CogSpec::new(geobox, self.dtype).nodata(self.nodata).bands(
             (0..self.bands)
                 .map(|band| {
@@ -239,7 +239,7 @@ fn gdal_reads_what_was_written() {
 }
 
 fn small(path: &Path, options: CogOptions) -> Result<CogWriter, Error> {
-    let geobox = GeoBox::new(Shape2d { rows: 20, cols: 30 }, UTM, None);
+    let geobox = GeoBox::new(Shape2d { rows: 20, cols: 30 }, UTM, None).unwrap();
     CogWriter::create(path, CogSpec::new(geobox, DType::UInt8), options)
 }
 
@@ -283,7 +283,7 @@ fn nonsense_is_refused_with_its_reason() {
     let message = |result: Result<CogWriter, Error>| result.unwrap_err().to_string();
     assert!(message(small(&path, CogOptions::default().block(100))).contains("multiple of 16"));
     assert!(message(small(&path, CogOptions::default().level(13))).contains("levels 0 to 12"));
-    let geobox = GeoBox::new(Shape2d { rows: 2, cols: 2 }, UTM, None);
+    let geobox = GeoBox::new(Shape2d { rows: 2, cols: 2 }, UTM, None).unwrap();
     let spec = CogSpec::new(geobox, DType::UInt8).nodata(Some(Number::Float(f64::NAN)));
     let text = message(CogWriter::create(&path, spec, CogOptions::default()));
     assert!(text.contains("nodata NaN is no value of uint8"), "{text}");

@@ -73,7 +73,7 @@ impl AtomicFile {
 }
 
 /// Writes `bytes` to `path` in one step.
-pub(super) fn write_file(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
+pub(crate) fn write_file(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
     use std::io::Write as _;
     let mut file = AtomicFile::create(path, overwrite)?;
     file.file_mut().write_all(bytes).map_err(Error::io("write", path))?;

@@ -6,4 +6,5 @@ mod error;
 mod gather;
 pub mod zarr;
 
+pub(crate) use atomic::write_file;
 pub use error::{Error, Result};

@@ -66,20 +66,16 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use datacube_geo::{Affine, GeoBox, Shape2d};
     use datacube_model::DType;
 
     use super::*;
 
     #[test]
     fn items_are_those_of_gdal() {
-        let mut spec = CogSpec::new(
-            datacube_geo::GeoBox::new(
-                datacube_geo::Shape2d { rows: 1, cols: 1 },
-                datacube_geo::Affine { a: 1.0, b: 0.0, c: 0.0, d: 0.0, e: -1.0, f: 0.0 },
-                None,
-            ),
-            DType::UInt8,
-        );
+        let affine = Affine { a: 1.0, b: 0.0, c: 0.0, d: 0.0, e: -1.0, f: 0.0 };
+        let geobox = GeoBox::new(Shape2d { rows: 1, cols: 1 }, affine, None).unwrap();
+        let mut spec = CogSpec::new(geobox, DType::UInt8);
         assert_eq!(gdal_metadata(&spec), None);
         spec.metadata.insert("ds".into(), "x<y".into());
         spec.bands[0] = Band::named("2020-01-01").unit("K").scale_offset(3.5, 0.0);

@@ -38,7 +38,7 @@ use crate::export::gather::{BlockGrid, Gather, Pixels, copy_box};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let affine = Affine { a: 30.0, b: 0.0, c: 600_000.0, d: 0.0, e: -30.0, f: -4_100_000.0 };
-/// let geobox = GeoBox::new(Shape2d { rows: 2, cols: 3 }, affine, Some(Crs::from_epsg(32655)?));
+/// let geobox = GeoBox::new(Shape2d { rows: 2, cols: 3 }, affine, Some(Crs::from_epsg(32655)?))?;
 /// let writer = CogWriter::create(
 ///     &folder.path().join("small.tif"),
 ///     CogSpec::new(geobox, DType::UInt8),
