@@ -19,6 +19,40 @@ use crate::error::{Error, Result};
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
+/// Bytes that start on a multiple of 64 and keep their memory when resized.
+#[derive(Clone, Default)]
+pub(crate) struct AlignedBytes {
+    len: usize,
+    lines: Vec<Line>,
+}
+
+impl AlignedBytes {
+    /// Makes it `len` bytes long; what they hold is unspecified.
+    pub(crate) fn set_len(&mut self, len: usize) {
+        let n_lines = len.div_ceil(size_of::<Line>());
+        if self.lines.len() < n_lines {
+            // A growing `resize` would copy what nobody needs any more.
+            if self.lines.capacity() < n_lines {
+                self.lines = Vec::new();
+            }
+            self.lines.resize(n_lines, Line::zeroed());
+        }
+        self.len = len;
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.lines.capacity() * size_of::<Line>()
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.lines)[..self.len]
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+    }
+}
+
 /// A Rust type that pixels of one or more [`DType`]s are stored as.
 ///
 /// `bool` pixels are stored as `u8` (0 or 1); complex types have no such type.
@@ -67,7 +101,9 @@ impl sealed::Sealed for f16 {}
 impl Pixel for f16 {
     const DTYPE: DType = DType::Float16;
     fn from_number(value: Number) -> Option<Self> {
-        value.fits(DType::Float16).then(|| f16::from_f64(value.as_f64()))
+        value
+            .fits(DType::Float16)
+            .then(|| f16::from_f64(value.as_f64()))
     }
 }
 
@@ -75,7 +111,10 @@ impl sealed::Sealed for f32 {}
 impl Pixel for f32 {
     const DTYPE: DType = DType::Float32;
     fn from_number(value: Number) -> Option<Self> {
-        #[allow(clippy::cast_possible_truncation, reason = "rounding to the type is asked for")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "rounding to the type is asked for"
+        )]
         value.fits(DType::Float32).then(|| value.as_f64() as f32)
     }
 }
@@ -162,8 +201,7 @@ macro_rules! with_pixel_type {
 pub struct PixelBuffer {
     dtype: DType,
     shape: Shape2d,
-    n_bytes: usize,
-    lines: Vec<Line>,
+    bytes: AlignedBytes,
 }
 
 impl PixelBuffer {
@@ -179,7 +217,12 @@ impl PixelBuffer {
 
     /// A buffer of no pixels, to be given a shape by whoever fills it.
     pub fn empty(dtype: DType) -> Self {
-        PixelBuffer { dtype, shape: Shape2d { rows: 0, cols: 0 }, n_bytes: 0, lines: Vec::new() }
+        let bytes = AlignedBytes::default();
+        PixelBuffer {
+            dtype,
+            shape: Shape2d { rows: 0, cols: 0 },
+            bytes,
+        }
     }
 
     /// Gives the buffer another type and shape, keeping its memory.
@@ -200,15 +243,8 @@ impl PixelBuffer {
                     shape.rows, shape.cols
                 ))
             })?;
-        let n_lines = n_bytes.div_ceil(size_of::<Line>());
-        if self.lines.len() < n_lines {
-            // A growing `resize` would copy what nobody needs any more.
-            if self.lines.capacity() < n_lines {
-                self.lines = Vec::new();
-            }
-            self.lines.resize(n_lines, Line::zeroed());
-        }
-        (self.dtype, self.shape, self.n_bytes) = (dtype, shape, n_bytes);
+        self.bytes.set_len(n_bytes);
+        (self.dtype, self.shape) = (dtype, shape);
         Ok(())
     }
 
@@ -224,17 +260,17 @@ impl PixelBuffer {
 
     /// Bytes of memory held, which may be more than the pixels take.
     pub fn capacity_bytes(&self) -> usize {
-        self.lines.capacity() * size_of::<Line>()
+        self.bytes.capacity()
     }
 
     /// The pixels' bytes, row by row, native byte order.
     pub fn as_bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.lines)[..self.n_bytes]
+        self.bytes.as_slice()
     }
 
     /// The pixels' bytes, to be written.
     pub fn as_bytes_mut(&mut self) -> &mut [u8] {
-        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.n_bytes]
+        self.bytes.as_mut_slice()
     }
 
     /// All pixels as `T`, row by row; `None` when they are of another type.
@@ -289,7 +325,9 @@ fn pixel_bytes(dtype: DType, value: Number) -> Result<Vec<u8>> {
     );
     let fits = dtype != DType::Bool || value.fits(DType::Bool);
     bytes.filter(|_| fits).ok_or_else(|| {
-        Error::invalid(format!("{value} cannot be stored in a pixel of type {dtype}"))
+        Error::invalid(format!(
+            "{value} cannot be stored in a pixel of type {dtype}"
+        ))
     })
 }
 
@@ -329,9 +367,14 @@ mod tests {
     fn fill_refuses_what_does_not_fit() {
         let mut buffer = PixelBuffer::new(DType::UInt8, Shape2d { rows: 1, cols: 1 }).unwrap();
         let error = buffer.fill(Number::Int(-1)).unwrap_err();
-        assert_eq!(error.to_string(), "-1 cannot be stored in a pixel of type uint8");
+        assert_eq!(
+            error.to_string(),
+            "-1 cannot be stored in a pixel of type uint8"
+        );
         assert!(buffer.fill(Number::Float(f64::NAN)).is_err());
-        buffer.reset(DType::Bool, Shape2d { rows: 1, cols: 1 }).unwrap();
+        buffer
+            .reset(DType::Bool, Shape2d { rows: 1, cols: 1 })
+            .unwrap();
         assert!(buffer.fill(Number::Int(2)).is_err());
     }
 
@@ -339,10 +382,25 @@ mod tests {
     fn reset_keeps_memory_and_checks_the_size() {
         let mut buffer = PixelBuffer::new(DType::Float64, Shape2d { rows: 64, cols: 64 }).unwrap();
         let (held, at) = (buffer.capacity_bytes(), buffer.as_bytes().as_ptr());
-        buffer.reset(DType::UInt16, Shape2d { rows: 10, cols: 10 }).unwrap();
-        assert_eq!((buffer.capacity_bytes(), buffer.as_bytes().as_ptr()), (held, at));
+        buffer
+            .reset(DType::UInt16, Shape2d { rows: 10, cols: 10 })
+            .unwrap();
+        assert_eq!(
+            (buffer.capacity_bytes(), buffer.as_bytes().as_ptr()),
+            (held, at)
+        );
         assert!(buffer.as_slice::<u16>().is_some() && buffer.as_slice::<i16>().is_none());
-        assert!(buffer.reset(DType::UInt8, Shape2d { rows: usize::MAX, cols: 2 }).is_err());
+        assert!(
+            buffer
+                .reset(
+                    DType::UInt8,
+                    Shape2d {
+                        rows: usize::MAX,
+                        cols: 2
+                    }
+                )
+                .is_err()
+        );
     }
 
     #[test]

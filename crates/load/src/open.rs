@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::cog::{BlockCache, HeaderCache};
+use crate::cog::{CogReader, Shared};
 use crate::error::Result;
 use crate::reader::RasterReader;
 use crate::store::StoreRegistry;
@@ -23,7 +23,10 @@ pub struct RastersOptions {
 
 impl Default for RastersOptions {
     fn default() -> Self {
-        RastersOptions { header_cache_bytes: 64 << 20, block_cache_bytes: 256 << 20 }
+        RastersOptions {
+            header_cache_bytes: 64 << 20,
+            block_cache_bytes: 256 << 20,
+        }
     }
 }
 
@@ -47,17 +50,16 @@ impl RastersOptions {
 #[derive(Clone, Debug)]
 pub struct Rasters {
     stores: StoreRegistry,
-    headers: Arc<HeaderCache>,
-    blocks: Arc<BlockCache>,
+    shared: Arc<Shared>,
 }
 
 impl Rasters {
     /// Reads through `stores`.
     pub fn new(stores: StoreRegistry, options: &RastersOptions) -> Self {
+        let shared = Shared::new(options.header_cache_bytes, options.block_cache_bytes);
         Rasters {
             stores,
-            headers: Arc::new(HeaderCache::new(options.header_cache_bytes)),
-            blocks: Arc::new(BlockCache::new(options.block_cache_bytes)),
+            shared: Arc::new(shared),
         }
     }
 
@@ -72,7 +74,7 @@ impl Rasters {
     /// broken header, [`crate::Error::Store`].
     pub async fn open(&self, uri: &str) -> Result<Arc<dyn RasterReader>> {
         let location = self.stores.locate(uri)?;
-        let file = self.headers.open(location).await?;
-        Ok(Arc::new(crate::cog::CogReader::new(file, Arc::clone(&self.blocks))))
+        let reader = CogReader::open(location, Arc::clone(&self.shared)).await?;
+        Ok(Arc::new(reader))
     }
 }

@@ -198,7 +198,10 @@ impl RasterInfo {
         self.levels.get(level_idx).ok_or_else(|| {
             Error::invalid_for(
                 &self.uri,
-                format!("there is no level {level_idx}; overviews: {}", self.levels.len() - 1),
+                format!(
+                    "there is no level {level_idx}; overviews: {}",
+                    self.levels.len() - 1
+                ),
             )
         })
     }
@@ -231,7 +234,8 @@ impl RasterInfo {
     ///
     /// # Errors
     /// [`Error::NoGeoreference`] with the reason where the file has no affine;
-    /// one without a CRS has a grid without a CRS.
+    /// one without a CRS has a grid without a CRS. [`Error::Geo`] where the
+    /// affine is no use.
     pub fn geobox(&self) -> Result<GeoBox> {
         let affine = self.affine.ok_or_else(|| Error::NoGeoreference {
             uri: self.uri.clone(),
@@ -240,7 +244,11 @@ impl RasterInfo {
                 .clone()
                 .unwrap_or_else(|| "the file has no affine".to_owned()),
         })?;
-        Ok(GeoBox::new(self.shape, affine, self.crs.clone()))
+        GeoBox::new(self.shape, affine, self.crs.clone()).map_err(|error| Error::Geo {
+            uri: Some(self.uri.clone()),
+            problem: "its pixels are on no grid".to_owned(),
+            source: error.into(),
+        })
     }
 }
 
@@ -265,7 +273,14 @@ impl Blocks {
         memory_bytes: u64,
         payload: Box<dyn Any + Send + Sync>,
     ) -> Self {
-        Blocks { level, band, window, cost, memory_bytes, payload }
+        Blocks {
+            level,
+            band,
+            window,
+            cost,
+            memory_bytes,
+            payload,
+        }
     }
 
     /// The level they are of.
