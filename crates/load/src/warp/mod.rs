@@ -1,0 +1,488 @@
+//! Source pixels to output pixels, as GDAL's warper computes them.
+//!
+//! A [`Warp`] is one member's part of one chunk: a window of source pixels, a
+//! kernel, and where output pixels lie in the source. It is worked through by
+//! output rows; each row goes to a sink as values and marks. Two ways lead to
+//! the same results: [`separable`] where columns follow columns, [`points`] for
+//! everything else.
+//!
+//! A pixel's value depends on its own position in the output grid and on the
+//! source pixels that it takes. It does not depend on the window, the chunk or
+//! the other pixels of the row: chunked and whole give the same bits.
+
+mod mode;
+mod points;
+mod sample;
+pub(crate) mod scale;
+mod separable;
+mod simd;
+mod taps;
+mod window;
+
+use std::ops::Range;
+
+use datacube_geo::PixelWindow;
+use datacube_model::DType;
+
+pub(crate) use sample::Sample;
+pub(crate) use window::SourceWindow;
+
+use crate::buffer::PixelBuffer;
+use crate::error::{Error, Result};
+use crate::fuse::RowSink;
+use crate::params::Resampling;
+use mode::Votes;
+use points::{Corners, Margin, TapScratch};
+use separable::{RowScratch, Taps};
+use taps::{Cover, Filter, TapRule, pixel_at, widened_radius};
+
+/// A kernel with its support settled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kernel {
+    Nearest,
+    Bilinear,
+    Cubic,
+    /// A filter widened by 1 / scale; scales are (x, y) and at most 1.
+    Widened {
+        filter: Filter,
+        scales: (f64, f64),
+    },
+    Average(Margin),
+    Mode(Margin),
+}
+
+/// A filter is widened when the output has fewer pixels than this for one
+/// source pixel, on either axis.
+///
+/// # Source
+/// GDAL, `alg/gdalwarpkernel.cpp`, `bUse4SamplesFormula`.
+const WIDEN_BELOW: f64 = 0.95;
+
+impl Kernel {
+    /// The kernel of `resampling`, where the output has `scale` (x, y) pixels
+    /// for one source pixel.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a resampling that is not built.
+    pub(crate) fn new(resampling: Resampling, scale: (f64, f64)) -> Result<Self> {
+        let widened = |filter, plain| {
+            if scale.0 >= WIDEN_BELOW && scale.1 >= WIDEN_BELOW {
+                plain
+            } else {
+                Kernel::Widened {
+                    filter,
+                    scales: (scale.0.min(1.0), scale.1.min(1.0)),
+                }
+            }
+        };
+        let margin = Margin::new(scale.0, scale.1);
+        match resampling {
+            Resampling::Nearest => Ok(Kernel::Nearest),
+            Resampling::Bilinear => Ok(widened(Filter::Bilinear, Kernel::Bilinear)),
+            Resampling::Cubic => Ok(widened(Filter::Cubic, Kernel::Cubic)),
+            Resampling::Average => Ok(Kernel::Average(margin)),
+            Resampling::Mode => Ok(Kernel::Mode(margin)),
+            other => Err(other.check_supported().err().unwrap_or_else(|| {
+                Error::Internal(format!(
+                    "resampling `{other}` is supported and has no kernel"
+                ))
+            })),
+        }
+    }
+
+    /// How many source pixels (x, y) the kernel reaches beyond the positions of
+    /// the output pixels it is asked for.
+    pub(crate) fn reach(&self) -> (usize, usize) {
+        match *self {
+            Kernel::Nearest | Kernel::Average(_) | Kernel::Mode(_) => (1, 1),
+            Kernel::Bilinear => (1, 1),
+            Kernel::Cubic => (2, 2),
+            Kernel::Widened { filter, scales } => (
+                widened_radius(filter, scales.0),
+                widened_radius(filter, scales.1),
+            ),
+        }
+    }
+
+    /// Whether the kernel works on the corners of output pixels, not on their
+    /// centres.
+    pub(crate) fn covers_area(&self) -> bool {
+        matches!(self, Kernel::Average(_) | Kernel::Mode(_))
+    }
+}
+
+/// One axis of a map without rotation: source = `scale` * output + `offset`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Axis {
+    pub(crate) scale: f64,
+    pub(crate) offset: f64,
+}
+
+impl Axis {
+    /// Where position `x` of the output lies in the source.
+    #[inline(always)]
+    #[allow(
+        clippy::suboptimal_flops,
+        reason = "a fused multiply would not give the same bits everywhere"
+    )]
+    fn at(self, x: f64) -> f64 {
+        self.scale * x + self.offset
+    }
+
+    /// Where the point that is `by` into pixel `idx` of the output lies.
+    pub(crate) fn of(self, idx: usize, by: f64) -> f64 {
+        self.at(edge(idx) + by)
+    }
+}
+
+/// Which points of output pixels are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Anchor {
+    Centre,
+    UpperLeft,
+    LowerRight,
+}
+
+/// Where the pixels of an output grid lie in a source, in source pixels.
+///
+/// A position is a function of the output pixel alone. Failed ones are NaN.
+pub(crate) trait PixelMap {
+    /// The two axes, where columns follow columns and rows follow rows.
+    fn axes(&self) -> Option<(Axis, Axis)>;
+
+    /// Positions of one point of each pixel of `cols` in `row`.
+    fn positions(
+        &self,
+        row: usize,
+        cols: Range<usize>,
+        anchor: Anchor,
+        xs: &mut [f64],
+        ys: &mut [f64],
+    );
+}
+
+/// One member's part of a chunk.
+pub(crate) struct Warp<'a, W> {
+    pub(crate) src: SourceWindow<'a, W>,
+    pub(crate) kernel: Kernel,
+    /// The output pixels to compute, in the whole output grid.
+    pub(crate) dst: &'a PixelWindow,
+    /// The first row and column of the chunk that the sink holds.
+    pub(crate) origin: (usize, usize),
+}
+
+/// Memory that warps work in, kept from one to the next.
+#[derive(Default)]
+pub(crate) struct WarpScratch {
+    values: Option<PixelBuffer>,
+    valid: Vec<u8>,
+    taps: Taps,
+    row: RowScratch,
+    tap: TapScratch,
+    xs: Vec<f64>,
+    ys: Vec<f64>,
+    xs2: Vec<f64>,
+    ys2: Vec<f64>,
+    columns: Vec<i32>,
+}
+
+impl<W: Sample> Warp<'_, W> {
+    /// Computes every row that `sink` wants.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for a row longer than memory.
+    pub(crate) fn run(
+        &self,
+        map: &dyn PixelMap,
+        scratch: &mut WarpScratch,
+        sink: &mut dyn RowSink<W>,
+    ) -> Result<()> {
+        let n = self.dst.cols.len();
+        if n == 0 || self.dst.rows.is_empty() {
+            return Ok(());
+        }
+        let mut values = scratch
+            .values
+            .take()
+            .unwrap_or_else(|| PixelBuffer::empty(DType::UInt8));
+        values.reset(W::DTYPE, datacube_geo::Shape2d { rows: 1, cols: n })?;
+        scratch.valid.clear();
+        scratch.valid.resize(n, 0);
+        let row_values = values
+            .as_slice_mut::<W>()
+            .expect("the buffer was given this type");
+        match (map.axes(), self.kernel) {
+            (Some((x, y)), Kernel::Nearest) => {
+                self.nearest_columns(x, y, scratch, row_values, sink);
+            }
+            (Some((x, y)), kernel) if !matches!(kernel, Kernel::Mode(_)) => {
+                self.separable(x, y, scratch, row_values, sink);
+            }
+            _ => self.points(map, scratch, row_values, sink),
+        }
+        scratch.values = Some(values);
+        Ok(())
+    }
+
+    /// Nearest where columns follow columns: one source row gives one output row.
+    fn nearest_columns(
+        &self,
+        x: Axis,
+        y: Axis,
+        scratch: &mut WarpScratch,
+        values: &mut [W],
+        sink: &mut dyn RowSink<W>,
+    ) {
+        let n_cols = self.src.full_cols();
+        // Inside, columns are a range: the map is monotone.
+        scratch.columns.clear();
+        scratch.columns.extend(
+            self.dst
+                .cols
+                .clone()
+                .map(|col| pixel_at(x.at(centre(col)), n_cols).unwrap_or(-1)),
+        );
+        let columns = &scratch.columns;
+        let Some(first) = columns.iter().position(|&col| col >= 0) else {
+            return;
+        };
+        let last = columns.iter().rposition(|&col| col >= 0).unwrap_or(first);
+        let columns = &columns[first..=last];
+        let is_shift = columns.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        let values = &mut values[..columns.len()];
+        let valid = &mut scratch.valid[..columns.len()];
+        let col = self.dst.cols.start + first - self.origin.1;
+        let at = |col: i32| usize::try_from(col - self.src.col0()).unwrap_or(usize::MAX);
+        let has_all = |n: usize| columns.iter().all(|&col| at(col) < n);
+        if !has_all(self.src.n_cols()) {
+            debug_assert!(false, "the window has every column that is asked for");
+            return;
+        }
+        for row in self.dst.rows.clone() {
+            if !sink.wants(row - self.origin.0) {
+                continue;
+            }
+            let Some(src_row) = pixel_at(y.at(centre(row)), self.src.full_rows()) else {
+                continue;
+            };
+            let Some(pixels) = self.src.row(src_row) else {
+                debug_assert!(false, "the window has every row that is asked for");
+                continue;
+            };
+            let valid = self.src.missing_row(src_row).map(|missing| {
+                for (valid, &col) in valid.iter_mut().zip(columns) {
+                    *valid = 1 - missing[at(col)];
+                }
+                &*valid
+            });
+            let values = if is_shift {
+                &pixels[at(columns[0])..][..columns.len()]
+            } else {
+                for (value, &col) in values.iter_mut().zip(columns) {
+                    *value = pixels[at(col)];
+                }
+                &*values
+            };
+            sink.put(row - self.origin.0, col, values, valid);
+        }
+    }
+
+    /// A kernel that is a product of two, where columns follow columns.
+    fn separable(
+        &self,
+        x: Axis,
+        y: Axis,
+        scratch: &mut WarpScratch,
+        values: &mut [W],
+        sink: &mut dyn RowSink<W>,
+    ) {
+        self.find_taps(x, y, &mut scratch.taps);
+        for (idx, row) in self.dst.rows.clone().enumerate() {
+            let chunk_row = row - self.origin.0;
+            if !sink.wants(chunk_row) {
+                continue;
+            }
+            let valid = &mut scratch.valid;
+            if separable::row(
+                &self.src,
+                &scratch.taps,
+                idx,
+                &mut scratch.row,
+                values,
+                valid,
+            ) {
+                sink.put(
+                    chunk_row,
+                    self.dst.cols.start - self.origin.1,
+                    values,
+                    Some(valid),
+                );
+            }
+        }
+    }
+
+    fn find_taps(&self, x: Axis, y: Axis, taps: &mut Taps) {
+        for axis in [
+            &mut taps.x,
+            &mut taps.y,
+            &mut taps.x_fallback,
+            &mut taps.y_fallback,
+        ] {
+            axis.clear();
+        }
+        taps.x_centre.clear();
+        taps.y_centre.clear();
+        let (n_cols, n_rows) = (self.src.full_cols(), self.src.full_rows());
+        let (cols, rows) = (self.dst.cols.clone(), self.dst.rows.clone());
+        let rules = match self.kernel {
+            Kernel::Average(margin) => {
+                let cover = |axis: Axis, margin: f64, idx: usize, n: i32| -> Option<Cover> {
+                    let (low, high) = (edge(idx), edge(idx + 1));
+                    Margin::cover(margin, axis.at(low), axis.at(high), n)
+                };
+                cols.for_each(|col| taps.x.push_cover(cover(x, margin.x, col, n_cols)));
+                rows.for_each(|row| taps.y.push_cover(cover(y, margin.y, row, n_rows)));
+                taps.x.finish();
+                taps.y.finish();
+                taps.least_weight = 0.0;
+                return;
+            }
+            Kernel::Bilinear | Kernel::Nearest | Kernel::Mode(_) => {
+                taps.least_weight = points::LEAST_WEIGHT;
+                (TapRule::Bilinear, TapRule::Bilinear)
+            }
+            Kernel::Cubic => {
+                taps.least_weight = points::LEAST_WEIGHT;
+                (TapRule::Cubic, TapRule::Cubic)
+            }
+            Kernel::Widened { filter, scales } => {
+                taps.least_weight = points::LEAST_WEIGHT_WIDENED;
+                let rule = |scale| TapRule::Widened { filter, scale };
+                (rule(scales.0), rule(scales.1))
+            }
+        };
+        let mut weights = vec![0.0; rules.0.max_taps().max(rules.1.max_taps())];
+        for (axis, rule, n, range, taps, fallback, centres) in [
+            (
+                x,
+                rules.0,
+                n_cols,
+                cols,
+                &mut taps.x,
+                &mut taps.x_fallback,
+                &mut taps.x_centre,
+            ),
+            (
+                y,
+                rules.1,
+                n_rows,
+                rows,
+                &mut taps.y,
+                &mut taps.y_fallback,
+                &mut taps.y_centre,
+            ),
+        ] {
+            for idx in range {
+                let position = axis.at(centre(idx));
+                let pixel = pixel_at(position, n);
+                centres.push(pixel.unwrap_or(-1));
+                let mut push = |taps: &mut taps::AxisTaps, rule: TapRule| {
+                    let (start, count) =
+                        pixel.map_or((0, 0), |_| rule.taps(position, n, &mut weights));
+                    taps.push(start, &weights[..count]);
+                };
+                push(taps, rule);
+                if rule == TapRule::Cubic {
+                    push(fallback, TapRule::Bilinear);
+                }
+            }
+            taps.finish();
+            fallback.finish();
+        }
+    }
+
+    /// Any kernel, pixel by pixel.
+    fn points(
+        &self,
+        map: &dyn PixelMap,
+        scratch: &mut WarpScratch,
+        values: &mut [W],
+        sink: &mut dyn RowSink<W>,
+    ) {
+        let n = self.dst.cols.len();
+        for coordinates in [
+            &mut scratch.xs,
+            &mut scratch.ys,
+            &mut scratch.xs2,
+            &mut scratch.ys2,
+        ] {
+            coordinates.clear();
+            coordinates.resize(n, f64::NAN);
+        }
+        let WarpScratch {
+            valid,
+            tap,
+            xs,
+            ys,
+            xs2,
+            ys2,
+            ..
+        } = scratch;
+        let mut votes = Votes::default();
+        for row in self.dst.rows.clone() {
+            let chunk_row = row - self.origin.0;
+            if !sink.wants(chunk_row) {
+                continue;
+            }
+            let cols = self.dst.cols.clone();
+            if self.kernel.covers_area() {
+                map.positions(row, cols.clone(), Anchor::UpperLeft, xs, ys);
+                map.positions(row, cols, Anchor::LowerRight, xs2, ys2);
+            } else {
+                map.positions(row, cols, Anchor::Centre, xs, ys);
+            }
+            let corners = Corners {
+                left: xs,
+                top: ys,
+                right: xs2,
+                bottom: ys2,
+            };
+            match self.kernel {
+                Kernel::Nearest => points::nearest(&self.src, xs, ys, values, valid),
+                Kernel::Bilinear => points::bilinear(&self.src, xs, ys, values, valid),
+                Kernel::Cubic => points::cubic(&self.src, xs, ys, values, valid),
+                Kernel::Widened { filter, scales } => {
+                    points::widened(&self.src, filter, scales, tap, xs, ys, values, valid);
+                }
+                Kernel::Average(margin) => {
+                    points::average(&self.src, margin, corners, values, valid);
+                }
+                Kernel::Mode(margin) => {
+                    mode::mode(&self.src, margin, corners, &mut votes, values, valid);
+                }
+            }
+            sink.put(
+                chunk_row,
+                self.dst.cols.start - self.origin.1,
+                values,
+                Some(valid),
+            );
+        }
+    }
+}
+
+/// The centre of a pixel.
+#[inline(always)]
+fn centre(idx: usize) -> f64 {
+    edge(idx) + 0.5
+}
+
+/// The lower edge of a pixel.
+#[inline(always)]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "grids have fewer than 2^52 pixels a side"
+)]
+fn edge(idx: usize) -> f64 {
+    idx as f64
+}

@@ -1,0 +1,512 @@
+//! Which source pixels one output pixel takes along one axis, and how much of
+//! each.
+//!
+//! Every kernel here is a product of two one-dimensional ones, so a rule for
+//! one axis says all. Weights are normalised to sum to 1 over the pixels that
+//! the image has: what a kernel would take beyond the edge is left out.
+//!
+//! # Source
+//! GDAL 3.12, `alg/gdalwarpkernel.cpp`: `GWKBilinearResample4Sample`,
+//! `GWKCubicComputeWeights`, `GWKResample`, `GWKAverageOrModeComputeSourceCoords`.
+
+use std::ops::Range;
+
+/// How far outside an image a position may lie by rounding alone, in pixels.
+pub(crate) const EDGE_TOLERANCE: f64 = 1e-10;
+
+/// The pixel that holds position `x` of an axis of `n` pixels, if any does; a
+/// position on the border of two pixels is in the one after it.
+#[inline(always)]
+pub(crate) fn pixel_at(x: f64, n: i32) -> Option<i32> {
+    // False for NaN.
+    if x >= 0.0 && x + EDGE_TOLERANCE <= f64::from(n) {
+        // SAFETY: 0 <= x + 1e-10 <= n, and n is an `i32`.
+        let pixel = unsafe { (x + EDGE_TOLERANCE).to_int_unchecked::<i32>() };
+        Some(pixel.min(n - 1))
+    } else {
+        None
+    }
+}
+
+/// The two filters of which the support grows when an image is shrunk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Filter {
+    Bilinear,
+    Cubic,
+}
+
+impl Filter {
+    /// How far the filter reaches, in pixels, before it is widened.
+    pub(crate) fn radius(self) -> f64 {
+        match self {
+            Filter::Bilinear => 1.0,
+            Filter::Cubic => 2.0,
+        }
+    }
+
+    /// The filter's value at distance `x`.
+    #[inline(always)]
+    fn at(self, x: f64) -> f64 {
+        let x = x.abs();
+        match self {
+            Filter::Bilinear => {
+                if x <= 1.0 {
+                    1.0 - x
+                } else {
+                    0.0
+                }
+            }
+            Filter::Cubic => {
+                let square = x * x;
+                if x <= 1.0 {
+                    square * (1.5 * x - 2.5) + 1.0
+                } else if x <= 2.0 {
+                    square * (-0.5 * x + 2.5) - 4.0 * x + 2.0
+                } else {
+                    0.0
+                }
+            }
+        }
+    }
+}
+
+/// A rule that turns a position on an axis into taps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum TapRule {
+    /// Two pixels, linear between their centres.
+    Bilinear,
+    /// Four pixels; no taps where the image does not have all of them.
+    Cubic,
+    /// A filter widened by 1 / `scale`, which is at most 1.
+    Widened { filter: Filter, scale: f64 },
+}
+
+impl TapRule {
+    /// The most taps that a position can get.
+    pub(crate) fn max_taps(self) -> usize {
+        match self {
+            TapRule::Bilinear => 2,
+            TapRule::Cubic => 4,
+            TapRule::Widened { filter, scale } => 2 * widened_radius(filter, scale),
+        }
+    }
+
+    /// Puts the weights for position `x` of an axis of `n` pixels into
+    /// `weights`, and returns the first pixel and the number of weights.
+    ///
+    /// `x` is inside the axis, as [`pixel_at`] says; `weights` has room for
+    /// [`TapRule::max_taps`].
+    #[inline(always)]
+    pub(crate) fn taps(self, x: f64, n: i32, weights: &mut [f64]) -> (i32, usize) {
+        match self {
+            TapRule::Bilinear => {
+                let (low, fraction) = split(x);
+                if low < 0 {
+                    weights[0] = 1.0;
+                    (0, 1)
+                } else if low + 1 >= n {
+                    weights[0] = 1.0;
+                    (low, 1)
+                } else {
+                    weights[0] = 1.0 - fraction;
+                    weights[1] = fraction;
+                    (low, 2)
+                }
+            }
+            TapRule::Cubic => {
+                let (low, fraction) = split(x);
+                if low < 1 || low + 2 >= n {
+                    return (low, 0);
+                }
+                weights[..4].copy_from_slice(&cubic_weights(fraction));
+                (low - 1, 4)
+            }
+            TapRule::Widened { filter, scale } => {
+                let (low, fraction) = split(x);
+                let radius = i32::try_from(widened_radius(filter, scale)).unwrap_or(i32::MAX);
+                let first = low.saturating_add(1).saturating_sub(radius).max(0);
+                let last = low.saturating_add(radius).min(n - 1);
+                let mut sum = 0.0;
+                let mut count = 0;
+                for pixel in first..=last {
+                    let weight = filter.at((f64::from(pixel - low) - fraction) * scale);
+                    weights[count] = weight;
+                    sum += weight;
+                    count += 1;
+                }
+                let inverse = 1.0 / sum;
+                for weight in &mut weights[..count] {
+                    *weight *= inverse;
+                }
+                (first, count)
+            }
+        }
+    }
+}
+
+/// The pixel whose centre is at or before `x`, and how far past it `x` is.
+///
+/// `x` is within an axis, so the pixel is -1 at the least.
+#[inline(always)]
+pub(crate) fn split(x: f64) -> (i32, f64) {
+    let low = (x - 0.5).floor();
+    // SAFETY: `x` is within an axis of fewer than 2^31 pixels.
+    let pixel = unsafe { low.to_int_unchecked::<i32>() };
+    (pixel, x - 0.5 - low)
+}
+
+/// Catmull-Rom weights of the four pixels around a position that is `fraction`
+/// past the second one.
+#[inline(always)]
+pub(crate) fn cubic_weights(fraction: f64) -> [f64; 4] {
+    let half = 0.5 * fraction;
+    let triple = 3.0 * fraction;
+    let half_square = half * fraction;
+    [
+        half * (-1.0 + fraction * (2.0 - fraction)),
+        1.0 + half_square * (-5.0 + triple),
+        half * (1.0 + fraction * (4.0 - triple)),
+        half_square * (-1.0 + fraction),
+    ]
+}
+
+/// How many pixels to each side a widened filter reaches.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a positive whole number; the cast saturates"
+)]
+pub(crate) fn widened_radius(filter: Filter, scale: f64) -> usize {
+    if scale < 1.0 {
+        (filter.radius() / scale).ceil() as usize
+    } else {
+        filter.radius() as usize
+    }
+}
+
+/// The pixels that the range `low..high` of an axis covers, and how much of the
+/// first and the last of them.
+///
+/// A range that hangs over the edge counts as if the pixel at the edge went on
+/// beyond it, as GDAL has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Cover {
+    pub(crate) start: i32,
+    pub(crate) end: i32,
+    first: f64,
+    last: f64,
+}
+
+impl Cover {
+    /// `None` where the range meets no pixel of an axis of `n`. `a` and `b` are
+    /// its ends, in any order.
+    #[inline(always)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "clamped to 0..=n, which is an i32, before the cast"
+    )]
+    pub(crate) fn new(a: f64, b: f64, n: i32) -> Option<Self> {
+        let (low, high) = if a > b { (b, a) } else { (a, b) };
+        let size = f64::from(n);
+        if !(high > -EDGE_TOLERANCE && low < size + EDGE_TOLERANCE) {
+            return None;
+        }
+        let start = (low + EDGE_TOLERANCE).floor().max(0.0).min(size) as i32;
+        let mut end = (high - EDGE_TOLERANCE).ceil().max(0.0).min(size) as i32;
+        if start == end && end < n {
+            end += 1;
+        }
+        (start < end).then(|| Cover {
+            start,
+            end,
+            first: 1.0 - (low - f64::from(start)),
+            last: 1.0 - (f64::from(end) - high),
+        })
+    }
+
+    /// How much of `pixel` is covered; 1 for each pixel in between.
+    #[inline(always)]
+    pub(crate) fn weight(&self, pixel: i32) -> f64 {
+        if pixel == self.start {
+            if self.start + 1 == self.end {
+                1.0
+            } else {
+                self.first
+            }
+        } else if pixel + 1 == self.end {
+            self.last
+        } else {
+            1.0
+        }
+    }
+}
+
+/// Taps of a range of output pixels along one axis.
+#[derive(Default)]
+pub(crate) struct AxisTaps {
+    /// First source pixel of each output pixel.
+    starts: Vec<i32>,
+    /// Where each output pixel's weights begin in `weights`; one more at the end.
+    offsets: Vec<usize>,
+    weights: Vec<f64>,
+    span: Range<i32>,
+    runs: Vec<Run>,
+    /// Weights of the runs that shift, tap by tap: `[tap][output pixel]`.
+    planar: Vec<f64>,
+}
+
+/// A run of output pixels whose taps lie alike.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Run {
+    /// The output pixels, counted from the first of the range.
+    pub(crate) pixels: Range<usize>,
+    /// `Some` where each output pixel's taps are those of the one before moved
+    /// by one source pixel: how many taps, and where their weights begin.
+    pub(crate) shift: Option<(usize, usize)>,
+}
+
+/// Shorter runs than this are not worth a loop of their own.
+const SHORTEST_SHIFT: usize = 8;
+
+impl AxisTaps {
+    /// Starts over, keeping the memory.
+    pub(crate) fn clear(&mut self) {
+        self.starts.clear();
+        self.weights.clear();
+        self.runs.clear();
+        self.planar.clear();
+        self.span = 0..0;
+        self.offsets.clear();
+        self.offsets.push(0);
+    }
+
+    /// Adds the next output pixel; no weights where it takes nothing.
+    pub(crate) fn push(&mut self, start: i32, weights: &[f64]) {
+        self.starts.push(start);
+        self.weights.extend_from_slice(weights);
+        self.offsets.push(self.weights.len());
+    }
+
+    /// Adds the next output pixel, which takes what `cover` covers.
+    pub(crate) fn push_cover(&mut self, cover: Option<Cover>) {
+        if let Some(cover) = cover {
+            let from = self.weights.len();
+            let mut sum = 0.0;
+            for pixel in cover.start..cover.end {
+                let weight = cover.weight(pixel).max(0.0);
+                self.weights.push(weight);
+                sum += weight;
+            }
+            let inverse = 1.0 / sum;
+            for weight in &mut self.weights[from..] {
+                *weight *= inverse;
+            }
+        }
+        self.starts.push(cover.map_or(0, |cover| cover.start));
+        self.offsets.push(self.weights.len());
+    }
+
+    /// First source pixel and weights of output pixel `idx`.
+    #[inline(always)]
+    pub(crate) fn get(&self, idx: usize) -> (i32, &[f64]) {
+        (
+            self.starts[idx],
+            &self.weights[self.offsets[idx]..self.offsets[idx + 1]],
+        )
+    }
+
+    /// Number of output pixels.
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The source pixels that any output pixel takes; empty when none does.
+    pub(crate) fn span(&self) -> Range<i32> {
+        self.span.clone()
+    }
+
+    /// The runs, which cover every output pixel that has taps.
+    pub(crate) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// The weights of tap `tap` of all pixels of a run that shifts.
+    #[inline(always)]
+    pub(crate) fn planar(&self, run: &Run, offset: usize, tap: usize) -> &[f64] {
+        let n = run.pixels.len();
+        &self.planar[offset + tap * n..][..n]
+    }
+
+    /// Finds the span and the runs, once all output pixels are in.
+    pub(crate) fn finish(&mut self) {
+        let n = self.len();
+        self.span = (0..n)
+            .map(|idx| self.get(idx))
+            .filter(|(_, weights)| !weights.is_empty())
+            .map(|(start, weights)| {
+                let n_taps = i32::try_from(weights.len()).expect("fewer taps than pixels");
+                start..start + n_taps
+            })
+            .reduce(|a, b| a.start.min(b.start)..a.end.max(b.end))
+            .unwrap_or(0..0);
+        let count = |taps: &Self, idx: usize| taps.offsets[idx + 1] - taps.offsets[idx];
+        let mut idx = 0;
+        while idx < n {
+            let n_taps = count(self, idx);
+            if n_taps == 0 {
+                idx += 1;
+                continue;
+            }
+            let mut end = idx + 1;
+            while end < n
+                && count(self, end) == n_taps
+                && self.starts[end] == self.starts[end - 1] + 1
+            {
+                end += 1;
+            }
+            if end - idx >= SHORTEST_SHIFT {
+                let offset = self.planar.len();
+                for tap in 0..n_taps {
+                    for pixel in idx..end {
+                        self.planar.push(self.weights[self.offsets[pixel] + tap]);
+                    }
+                }
+                self.runs.push(Run {
+                    pixels: idx..end,
+                    shift: Some((n_taps, offset)),
+                });
+            } else {
+                match self.runs.last_mut() {
+                    Some(run) if run.shift.is_none() && run.pixels.end == idx => {
+                        run.pixels.end = end;
+                    }
+                    _ => self.runs.push(Run {
+                        pixels: idx..end,
+                        shift: None,
+                    }),
+                }
+            }
+            idx = end;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taps(rule: TapRule, x: f64, n: i32) -> (i32, Vec<f64>) {
+        let mut weights = vec![f64::NAN; rule.max_taps()];
+        let (start, count) = rule.taps(x, n, &mut weights);
+        weights.truncate(count);
+        (start, weights)
+    }
+
+    #[test]
+    fn a_position_on_a_border_is_in_the_next_pixel() {
+        assert_eq!(pixel_at(2.0, 5), Some(2));
+        assert_eq!(pixel_at(1.999_999_999_95, 5), Some(2));
+        assert_eq!(pixel_at(1.99, 5), Some(1));
+        assert_eq!(pixel_at(0.0, 5), Some(0));
+        assert_eq!(pixel_at(-1e-12, 5), None);
+        assert_eq!(pixel_at(4.999_999_999_8, 5), Some(4));
+        assert_eq!(pixel_at(4.999_999_999_95, 5), None);
+        assert_eq!(pixel_at(5.0, 5), None);
+        assert_eq!(pixel_at(f64::NAN, 5), None);
+        assert_eq!(pixel_at(f64::INFINITY, 5), None);
+    }
+
+    #[test]
+    fn bilinear_repeats_the_edge() {
+        assert_eq!(taps(TapRule::Bilinear, 2.75, 5), (2, vec![0.75, 0.25]));
+        assert_eq!(taps(TapRule::Bilinear, 0.25, 5), (0, vec![1.0]));
+        assert_eq!(taps(TapRule::Bilinear, 4.75, 5), (4, vec![1.0]));
+        assert_eq!(taps(TapRule::Bilinear, 0.5, 1), (0, vec![1.0]));
+    }
+
+    #[test]
+    fn cubic_needs_all_four() {
+        assert_eq!(taps(TapRule::Cubic, 2.5, 5), (1, vec![0.0, 1.0, 0.0, 0.0]));
+        assert_eq!(
+            taps(TapRule::Cubic, 3.0, 6).1,
+            vec![-0.0625, 0.5625, 0.5625, -0.0625]
+        );
+        assert!(taps(TapRule::Cubic, 1.49, 6).1.is_empty());
+        assert!(!taps(TapRule::Cubic, 1.5, 6).1.is_empty());
+        assert!(taps(TapRule::Cubic, 4.5, 6).1.is_empty());
+    }
+
+    #[test]
+    fn widened_filters_sum_to_one_and_stay_inside() {
+        for filter in [Filter::Bilinear, Filter::Cubic] {
+            for scale in [1.0, 0.85, 0.27, 0.011] {
+                for x in [0.0, 0.3, 5.5, 29.99] {
+                    let rule = TapRule::Widened { filter, scale };
+                    let (start, weights) = taps(rule, x, 30);
+                    assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+                    assert!(start >= 0 && weights.len() <= 30);
+                }
+            }
+        }
+        // Not widened, it is the plain kernel.
+        let unit = TapRule::Widened {
+            filter: Filter::Cubic,
+            scale: 1.0,
+        };
+        for (a, b) in taps(unit, 3.2, 9)
+            .1
+            .iter()
+            .zip(taps(TapRule::Cubic, 3.2, 9).1)
+        {
+            assert!((a - b).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn cover_weighs_parts_of_pixels() {
+        let check = |a: f64, b: f64, expected: Option<(i32, Vec<f64>)>| {
+            let found = Cover::new(a, b, 10).map(|c| {
+                (
+                    c.start,
+                    (c.start..c.end).map(|pixel| c.weight(pixel)).collect(),
+                )
+            });
+            assert_eq!(found, expected, "{a}..{b}");
+        };
+        check(2.25, 5.5, Some((2, vec![0.75, 1.0, 1.0, 0.5])));
+        check(5.5, 2.25, Some((2, vec![0.75, 1.0, 1.0, 0.5])));
+        check(3.0, 4.0, Some((3, vec![1.0])));
+        check(3.000_000_000_01, 3.999_999_999_99, Some((3, vec![1.0])));
+        check(3.2, 3.4, Some((3, vec![1.0])));
+        check(3.5, 4.5, Some((3, vec![0.5, 0.5])));
+        // Over the edge: the pixel at the edge goes on.
+        check(-1.5, 1.5, Some((0, vec![2.5, 0.5])));
+        check(8.5, 12.0, Some((8, vec![0.5, 3.0])));
+        check(-2.0, -0.5, None);
+        check(10.5, 12.0, None);
+        check(f64::NAN, 2.0, None);
+        check(1.0, f64::NAN, None);
+        check(f64::NEG_INFINITY, f64::NEG_INFINITY, None);
+    }
+
+    #[test]
+    fn runs_tell_shifts_from_the_rest() {
+        let mut axis = AxisTaps::default();
+        axis.clear();
+        axis.push(0, &[]);
+        axis.push(0, &[1.0]);
+        for col in 0..10 {
+            axis.push(col, &[0.25, 0.75]);
+        }
+        axis.push(9, &[1.0]);
+        axis.finish();
+        assert_eq!(axis.span(), 0..11);
+        let shift: Vec<_> = axis
+            .runs()
+            .iter()
+            .map(|run| (run.pixels.clone(), run.shift))
+            .collect();
+        assert_eq!(shift, [(1..2, None), (2..12, Some((2, 0))), (12..13, None)]);
+        assert_eq!(axis.planar(&axis.runs()[1], 0, 1), [0.75; 10]);
+    }
+}
