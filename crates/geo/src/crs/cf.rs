@@ -167,7 +167,10 @@ impl<'a> Conversion<'a> {
         let mut out = Map::new();
         out.insert("grid_mapping_name".to_owned(), json!(name));
         for (attribute, parameter) in attributes {
-            out.insert((*attribute).to_owned(), self.get(parameter)?);
+            // PROJ leaves some offsets out where they are zero.
+            let zero = attribute.starts_with("false_").then(|| json!(0.0));
+            let value = self.get(parameter).or(zero)?;
+            out.insert((*attribute).to_owned(), value);
         }
         Some(out)
     }

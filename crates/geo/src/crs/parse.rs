@@ -412,8 +412,16 @@ fn near_codes(proj: &Proj, authority: &str, code: &str) -> Vec<String> {
             sys::proj_string_list_destroy(list);
         }
     }
-    // The same number of digits first, then the lowest code.
-    near.sort_by_key(|(d, c)| (*d, c.len().abs_diff(code.len()), c.clone()));
+    // The same number of digits first, then the nearest number.
+    let number = |c: &str| c.parse::<i64>().unwrap_or(i64::MAX / 2);
+    near.sort_by_key(|(d, c)| {
+        (
+            *d,
+            c.len().abs_diff(code.len()),
+            (number(c) - number(code)).abs(),
+            c.clone(),
+        )
+    });
     near.truncate(3);
     near.iter()
         .map(|(_, c)| {

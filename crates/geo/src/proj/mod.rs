@@ -105,8 +105,9 @@ impl Proj {
                 Some(on_log),
             );
             sys::proj_log_level(p, sys::PJ_LOG_LEVEL_PJ_LOG_ERROR);
-            sys::proj_context_set_enable_network(p, 0);
+            // Before anything else: the next call would read a proj.ini.
             sys::proj_context_set_fileapi(p, &raw const NO_FILES, std::ptr::null_mut());
+            sys::proj_context_set_enable_network(p, 0);
             // "+init=epsg:32655", as old documents have it.
             sys::proj_context_use_proj4_init_rules(p, 1);
             sys::proj_context_set_sqlite3_vfs_name(p, database::VFS_NAME.as_ptr());
