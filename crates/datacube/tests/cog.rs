@@ -15,9 +15,22 @@ use datacube_geo::{Affine, Crs, GeoBox, PixelWindow, Shape2d};
 use datacube_model::{DType, Number};
 use serde_json::{Value, json};
 
-const UTM: Affine = Affine { a: 30.0, b: 0.0, c: 600_015.0, d: 0.0, e: -30.0, f: -4_100_015.0 };
-const ROTATED: Affine =
-    Affine { a: 25.0, b: 8.0, c: 500_000.0, d: 8.0, e: -25.0, f: 4_000_000.0 };
+const UTM: Affine = Affine {
+    a: 30.0,
+    b: 0.0,
+    c: 600_015.0,
+    d: 0.0,
+    e: -30.0,
+    f: -4_100_015.0,
+};
+const ROTATED: Affine = Affine {
+    a: 25.0,
+    b: 8.0,
+    c: 500_000.0,
+    d: 8.0,
+    e: -25.0,
+    f: 4_000_000.0,
+};
 
 /// Albers with parameters of nobody's.
 const CUSTOM: &str = r#"PROJCS["Fancy Albers",GEOGCS["GDA94",DATUM["Geocentric_Datum_of_Australia_1994",SPHEROID["GRS 1980",6378137,298.257222101]],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Albers_Conic_Equal_Area"],PARAMETER["latitude_of_center",-5],PARAMETER["longitude_of_center",131],PARAMETER["standard_parallel_1",-17],PARAMETER["standard_parallel_2",-37],PARAMETER["false_easting",100],PARAMETER["false_northing",200],UNIT["metre",1],AXIS["Easting",EAST],AXIS["Northing",NORTH]]"#;
@@ -58,8 +71,7 @@ impl Case {
         let (rows, cols) = self.shape;
         let size = self.dtype.size();
         let mut random = Random::new(self.name);
-        let bands: Vec<Vec<u8>> =
-            (0..self.bands).map(|_| pixels(self, &mut random)).collect();
+        let bands: Vec<Vec<u8>> = (0..self.bands).map(|_| pixels(self, &mut random)).collect();
         std::fs::write(&raw, bands.concat()).unwrap();
 
         let crs = self.crs.map(|text| Crs::parse(text).unwrap());
@@ -103,7 +115,9 @@ impl Case {
                             .clone()
                             .flat_map(|row| {
                                 let at = (row * cols + window.cols.start) * size;
-                                bands[*band][at..at + window.cols.len() * size].iter().copied()
+                                bands[*band][at..at + window.cols.len() * size]
+                                    .iter()
+                                    .copied()
                             })
                             .collect();
                         writer.write(*band, window, &bytes).unwrap();
@@ -163,10 +177,20 @@ fn pixels(case: &Case, random: &mut Random) -> Vec<u8> {
     out
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "test values are small")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "test values are small"
+)]
 fn push(out: &mut Vec<u8>, dtype: DType, value: f64) {
     // Nodata comes as itself; values are spread over the type.
-    let spread = |factor: f64, shift: f64| if value < 50.0 { value } else { value * factor + shift };
+    let spread = |factor: f64, shift: f64| {
+        if value < 50.0 {
+            value
+        } else {
+            value * factor + shift
+        }
+    };
     match dtype {
         DType::Bool => out.push(u8::from(value > 100.0)),
         DType::UInt8 => out.push(value as u8),
@@ -192,31 +216,80 @@ fn push(out: &mut Vec<u8>, dtype: DType, value: f64) {
 }
 
 fn cases() -> Vec<Case> {
-    let mut cases: Vec<Case> =
-        DType::ALL.into_iter().map(|dtype| Case::new(dtype.name(), dtype)).collect();
+    let mut cases: Vec<Case> = DType::ALL
+        .into_iter()
+        .map(|dtype| Case::new(dtype.name(), dtype))
+        .collect();
     let base = Case::new;
     cases.extend([
-        Case { bands: 7, chunk: (64, 64), nodata: Some(Number::Int(0)), ..base("series", DType::UInt16) },
-        Case { bands: 3, chunk: (300, 421), ..base("whole", DType::Float32) },
-        Case { nodata: Some(Number::Int(-20_000)), ..base("minus", DType::Int16) },
+        Case {
+            bands: 7,
+            chunk: (64, 64),
+            nodata: Some(Number::Int(0)),
+            ..base("series", DType::UInt16)
+        },
+        Case {
+            bands: 3,
+            chunk: (300, 421),
+            ..base("whole", DType::Float32)
+        },
+        Case {
+            nodata: Some(Number::Int(-20_000)),
+            ..base("minus", DType::Int16)
+        },
         Case {
             nodata: Some(Number::Int(1)),
             resampling: OverviewResampling::Nearest,
             ..base("flags", DType::UInt16)
         },
-        Case { affine: ROTATED, ..base("rotated", DType::UInt8) },
-        Case { crs: Some(CUSTOM), ..base("custom", DType::UInt8) },
-        Case { crs: Some("EPSG:3577"), ..base("albers", DType::UInt8) },
+        Case {
+            affine: ROTATED,
+            ..base("rotated", DType::UInt8)
+        },
+        Case {
+            crs: Some(CUSTOM),
+            ..base("custom", DType::UInt8)
+        },
+        Case {
+            crs: Some("EPSG:3577"),
+            ..base("albers", DType::UInt8)
+        },
         Case {
             crs: Some("EPSG:4326"),
-            affine: Affine { a: 0.001, b: 0.0, c: 143.5, d: 0.0, e: -0.001, f: -37.25 },
+            affine: Affine {
+                a: 0.001,
+                b: 0.0,
+                c: 143.5,
+                d: 0.0,
+                e: -0.001,
+                f: -37.25,
+            },
             ..base("lonlat", DType::UInt8)
         },
-        Case { crs: None, ..base("nowhere", DType::UInt8) },
-        Case { options: CogOptions::default().block(64).big_tiff(true), ..base("big", DType::UInt16) },
-        Case { shape: (33, 20), chunk: (7, 9), options: CogOptions::default(), ..base("tiny", DType::UInt16) },
-        Case { shape: (1, 300), chunk: (1, 50), ..base("line", DType::Float32) },
-        Case { shape: (130, 130), nodata: Some(Number::Int(0)), ..base("two-by-two", DType::UInt16) },
+        Case {
+            crs: None,
+            ..base("nowhere", DType::UInt8)
+        },
+        Case {
+            options: CogOptions::default().block(64).big_tiff(true),
+            ..base("big", DType::UInt16)
+        },
+        Case {
+            shape: (33, 20),
+            chunk: (7, 9),
+            options: CogOptions::default(),
+            ..base("tiny", DType::UInt16)
+        },
+        Case {
+            shape: (1, 300),
+            chunk: (1, 50),
+            ..base("line", DType::Float32)
+        },
+        Case {
+            shape: (130, 130),
+            nodata: Some(Number::Int(0)),
+            ..base("two-by-two", DType::UInt16)
+        },
     ]);
     cases
 }
@@ -224,16 +297,24 @@ fn cases() -> Vec<Case> {
 #[test]
 fn gdal_reads_what_was_written() {
     let folder = tempfile::tempdir().unwrap();
-    let expected: Vec<Value> = cases().iter().map(|case| case.write(folder.path())).collect();
+    let expected: Vec<Value> = cases()
+        .iter()
+        .map(|case| case.write(folder.path()))
+        .collect();
     let left: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.starts_with('.'))
         .collect();
-    assert!(left.is_empty(), "temporary files were left behind: {left:?}");
+    assert!(
+        left.is_empty(),
+        "temporary files were left behind: {left:?}"
+    );
     let list = folder.path().join("cases.json");
     std::fs::write(&list, serde_json::to_vec(&expected).unwrap()).unwrap();
-    let Some(mut command) = python("check_cog.py", "rasterio, rio_cogeo") else { return };
+    let Some(mut command) = python("check_cog.py", "rasterio, rio_cogeo") else {
+        return;
+    };
     let status = command.arg(&list).status().unwrap();
     assert!(status.success(), "check_cog.py found a difference");
 }
@@ -248,9 +329,28 @@ fn nothing_is_left_by_an_unfinished_writer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.tif");
     let writer = small(&path, CogOptions::default()).unwrap();
-    writer.write(0, &PixelWindow { rows: 0..10, cols: 0..30 }, &[1; 300]).unwrap();
+    writer
+        .write(
+            0,
+            &PixelWindow {
+                rows: 0..10,
+                cols: 0..30,
+            },
+            &[1; 300],
+        )
+        .unwrap();
     let error = writer.finish().unwrap_err();
-    assert!(matches!(error, Error::Incomplete { got: 300, expected: 600, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::Incomplete {
+                got: 300,
+                expected: 600,
+                ..
+            }
+        ),
+        "{error}"
+    );
     drop(small(&path, CogOptions::default()).unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -261,7 +361,10 @@ fn a_file_is_replaced_only_when_asked() {
     let path = folder.path().join("a.tif");
     std::fs::write(&path, "precious").unwrap();
     assert!(small(&path, CogOptions::default()).unwrap_err().is_exists());
-    let all = PixelWindow { rows: 0..20, cols: 0..30 };
+    let all = PixelWindow {
+        rows: 0..20,
+        cols: 0..30,
+    };
     let writer = small(&path, CogOptions::default().overwrite(true)).unwrap();
     writer.write(0, &all, &[1; 600]).unwrap();
     writer.finish().unwrap();
@@ -289,14 +392,23 @@ fn nonsense_is_refused_with_its_reason() {
     assert!(text.contains("nodata NaN is no value of uint8"), "{text}");
 
     let writer = small(&path, CogOptions::default()).unwrap();
-    let window = PixelWindow { rows: 0..2, cols: 0..2 };
+    let window = PixelWindow {
+        rows: 0..2,
+        cols: 0..2,
+    };
     assert!(writer.write(0, &window, &[0; 5]).is_err());
     assert!(writer.write(1, &window, &[0; 4]).is_err());
-    let all = PixelWindow { rows: 0..20, cols: 0..30 };
+    let all = PixelWindow {
+        rows: 0..20,
+        cols: 0..30,
+    };
     writer.write(0, &all, &[0; 600]).unwrap();
     let error = writer.write(0, &window, &[0; 4]).unwrap_err();
     assert!(error.to_string().contains("written before"), "{error}");
 
-    let nowhere = small(&folder.path().join("no/such/folder/a.tif"), CogOptions::default());
+    let nowhere = small(
+        &folder.path().join("no/such/folder/a.tif"),
+        CogOptions::default(),
+    );
     assert!(message(nowhere).contains("could not create"));
 }

@@ -18,8 +18,11 @@ use datacube_model::{DType, Number};
 use serde_json::{Map, Value, json};
 
 const SHAPE: [usize; 3] = [3, 50, 70];
-const TIMES: [i64; 3] =
-    [1_580_688_751_123_000_000, 1_582_071_151_000_000_000, 1_583_453_551_500_000_000];
+const TIMES: [i64; 3] = [
+    1_580_688_751_123_000_000,
+    1_582_071_151_000_000_000,
+    1_583_453_551_500_000_000,
+];
 
 fn object(value: Value) -> Map<String, Value> {
     value.as_object().expect("an object").clone()
@@ -38,7 +41,9 @@ fn variable(name: &str, dtype: DType, chunks: [usize; 3]) -> ZarrVariable {
 }
 
 fn positions(first: f64, step: f64, n: usize) -> Vec<f64> {
-    std::iter::successors(Some(first), |at| Some(at + step)).take(n).collect()
+    std::iter::successors(Some(first), |at| Some(at + step))
+        .take(n)
+        .collect()
 }
 
 fn coordinates() -> Vec<ZarrCoordinate> {
@@ -48,13 +53,27 @@ fn coordinates() -> Vec<ZarrCoordinate> {
         labels,
         attrs: object(attrs),
     };
-    let space = |resolution: f64| {
-        json!({"units": "metre", "resolution": resolution, "crs": "EPSG:32655"})
-    };
+    let space =
+        |resolution: f64| json!({"units": "metre", "resolution": resolution, "crs": "EPSG:32655"});
     vec![
-        coordinate("time", Some("time"), Labels::Time(TIMES.to_vec()), json!({})),
-        coordinate("y", Some("y"), Labels::Float(positions(-15.0, -30.0, SHAPE[1])), space(-30.0)),
-        coordinate("x", Some("x"), Labels::Float(positions(6e5, 30.0, SHAPE[2])), space(30.0)),
+        coordinate(
+            "time",
+            Some("time"),
+            Labels::Time(TIMES.to_vec()),
+            json!({}),
+        ),
+        coordinate(
+            "y",
+            Some("y"),
+            Labels::Float(positions(-15.0, -30.0, SHAPE[1])),
+            space(-30.0),
+        ),
+        coordinate(
+            "x",
+            Some("x"),
+            Labels::Float(positions(6e5, 30.0, SHAPE[2])),
+            space(30.0),
+        ),
         coordinate(
             "spatial_ref",
             None,
@@ -72,11 +91,15 @@ fn coordinates() -> Vec<ZarrCoordinate> {
 
 /// Every type; a band with scale and gaps; flags; NDVI.
 fn spec() -> ZarrSpec {
-    let mut variables: Vec<ZarrVariable> =
-        DType::ALL.into_iter().map(|dtype| variable(dtype.name(), dtype, [1, 20, 32])).collect();
+    let mut variables: Vec<ZarrVariable> = DType::ALL
+        .into_iter()
+        .map(|dtype| variable(dtype.name(), dtype, [1, 20, 32]))
+        .collect();
     let mut red = variable("red", DType::UInt16, [2, 50, 70]);
     red.nodata = Some(Number::Int(0));
-    red.attrs.extend(object(json!({"nodata": 0, "scale_factor": 2.75e-5, "add_offset": -0.2})));
+    red.attrs.extend(object(
+        json!({"nodata": 0, "scale_factor": 2.75e-5, "add_offset": -0.2}),
+    ));
     let mut ndvi = variable("ndvi", DType::Float32, [3, 16, 16]);
     ndvi.nodata = Some(Number::Float(f64::NAN));
     ndvi.attrs.insert("nodata".into(), "NaN".into());
@@ -105,7 +128,11 @@ fn pixels(dtype: DType, random: &mut Random) -> Vec<u8> {
     for _ in 0..n {
         let gap = random.unit() < 0.1;
         let bits = random.bits().to_ne_bytes();
-        let float = if gap { f64::NAN } else { random.unit() * 2.0 - 1.0 };
+        let float = if gap {
+            f64::NAN
+        } else {
+            random.unit() * 2.0 - 1.0
+        };
         #[allow(clippy::cast_possible_truncation, reason = "a smaller float is meant")]
         match dtype {
             DType::Bool => out.push(bits[0] & 1),
@@ -156,7 +183,10 @@ fn write(path: &Path, cut: [usize; 3]) -> Value {
             attrs.insert("flags_definition".into(), flags.to_string().into());
             attrs.insert("flag_masks".into(), json!([1, 8, 8]));
             attrs.insert("flag_values".into(), json!([1, 0, 8]));
-            attrs.insert("flag_meanings".into(), "nodata cloud_clear_sky cloud_cloud".into());
+            attrs.insert(
+                "flag_meanings".into(),
+                "nodata cloud_clear_sky cloud_cloud".into(),
+            );
         }
         variables.push(json!({
             "name": variable.name, "dtype": variable.dtype.name(), "dims": variable.dims,
@@ -180,7 +210,10 @@ fn write(path: &Path, cut: [usize; 3]) -> Value {
         writer.write(*number, region, &bytes).unwrap();
     }
     let summary = writer.finish().unwrap();
-    assert_eq!(summary.arrays, spec.variables.len() + spec.coordinates.len());
+    assert_eq!(
+        summary.arrays,
+        spec.variables.len() + spec.coordinates.len()
+    );
     let y: Vec<f64> = positions(-15.0, -30.0, SHAPE[1]);
     json!({
         "path": path, "variables": variables, "attrs": spec.attrs,
@@ -210,7 +243,9 @@ fn xarray_reads_what_was_written() {
     ];
     let list = folder.path().join("cases.json");
     std::fs::write(&list, serde_json::to_vec(&cases).unwrap()).unwrap();
-    let Some(mut command) = python("open_zarr.py", "xarray, zarr") else { return };
+    let Some(mut command) = python("open_zarr.py", "xarray, zarr") else {
+        return;
+    };
     let status = command.arg(&list).status().unwrap();
     assert!(status.success(), "open_zarr.py found a difference");
 }
@@ -232,9 +267,21 @@ fn a_store_appears_whole_or_not_at_all() {
     let entries = || std::fs::read_dir(folder.path()).unwrap().count();
 
     let writer = ZarrWriter::create(&path, one_band(), ZarrOptions::default()).unwrap();
-    writer.write(0, &[0..1, 0..50, 0..70], &vec![7; 3500]).unwrap();
+    writer
+        .write(0, &[0..1, 0..50, 0..70], &vec![7; 3500])
+        .unwrap();
     let error = writer.finish().unwrap_err();
-    assert!(matches!(error, Error::Incomplete { got: 3500, expected: 10_500, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::Incomplete {
+                got: 3500,
+                expected: 10_500,
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert_eq!(entries(), 0);
 
     let writer = ZarrWriter::create(&path, one_band(), ZarrOptions::default()).unwrap();
@@ -247,7 +294,10 @@ fn a_store_appears_whole_or_not_at_all() {
     let again = ZarrOptions::default().overwrite(true);
     let writer = ZarrWriter::create(&path, one_band(), again).unwrap();
     writer.write(0, &whole, &vec![8; n]).unwrap();
-    assert!(path.join("mark").exists(), "the old store stays until the new one is complete");
+    assert!(
+        path.join("mark").exists(),
+        "the old store stays until the new one is complete"
+    );
     writer.finish().unwrap();
     assert!(!path.join("mark").exists() && path.join("zarr.json").exists());
     assert_eq!(entries(), 1);
@@ -260,14 +310,17 @@ fn nonsense_is_refused_with_its_reason() {
     let refuse = |change: fn(&mut ZarrSpec)| {
         let mut spec = one_band();
         change(&mut spec);
-        ZarrWriter::create(&path, spec, ZarrOptions::default()).unwrap_err().to_string()
+        ZarrWriter::create(&path, spec, ZarrOptions::default())
+            .unwrap_err()
+            .to_string()
     };
     assert!(refuse(|spec| spec.variables[0].name = "time".into()).contains("used twice"));
     assert!(refuse(|spec| spec.variables[0].name = "a/b".into()).contains("no name"));
     assert!(refuse(|spec| spec.variables[0].chunks[1] = 0).contains("hold no pixel"));
     assert!(refuse(|spec| spec.variables[0].shape[0] = 4).contains("3 labels of `time` for 4"));
     assert!(
-        refuse(|spec| spec.variables[0].nodata = Some(Number::Int(-1))).contains("no value of uint8")
+        refuse(|spec| spec.variables[0].nodata = Some(Number::Int(-1)))
+            .contains("no value of uint8")
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -18,7 +18,9 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 /// Refuses a destination that is there, unless it may be replaced.
 pub(super) fn check_free(path: &Path, overwrite: bool) -> Result<()> {
     if !overwrite && path.symlink_metadata().is_ok() {
-        return Err(Error::Exists { path: path.to_owned() });
+        return Err(Error::Exists {
+            path: path.to_owned(),
+        });
     }
     Ok(())
 }
@@ -43,9 +45,14 @@ impl AtomicFile {
             // The default of 0600 would outlive the rename; the umask still applies.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        let temporary =
-            builder.tempfile_in(folder_of(path)).map_err(Error::io("create", path))?;
-        Ok(AtomicFile { temporary, path: path.to_owned(), overwrite })
+        let temporary = builder
+            .tempfile_in(folder_of(path))
+            .map_err(Error::io("create", path))?;
+        Ok(AtomicFile {
+            temporary,
+            path: path.to_owned(),
+            overwrite,
+        })
     }
 
     pub(super) fn file_mut(&mut self) -> &mut File {
@@ -56,7 +63,11 @@ impl AtomicFile {
     ///
     /// A file that appeared there meanwhile is kept, unless it may be replaced.
     pub(super) fn commit(self) -> Result<()> {
-        let AtomicFile { temporary, path, overwrite } = self;
+        let AtomicFile {
+            temporary,
+            path,
+            overwrite,
+        } = self;
         let moved = if overwrite {
             temporary.persist(&path)
         } else {
@@ -76,6 +87,8 @@ impl AtomicFile {
 pub(crate) fn write_file(path: &Path, bytes: &[u8], overwrite: bool) -> Result<()> {
     use std::io::Write as _;
     let mut file = AtomicFile::create(path, overwrite)?;
-    file.file_mut().write_all(bytes).map_err(Error::io("write", path))?;
+    file.file_mut()
+        .write_all(bytes)
+        .map_err(Error::io("write", path))?;
     file.commit()
 }

@@ -69,6 +69,10 @@ pub enum Error {
         message: String,
     },
 
+    /// The pixels could not be computed.
+    #[error(transparent)]
+    Compute(#[from] datacube_compute::Error),
+
     /// A picture could not be encoded.
     #[error("could not encode a PNG: {0}")]
     Png(#[from] png::EncodingError),
@@ -86,7 +90,10 @@ impl Error {
     }
 
     pub(crate) fn invalid(what: impl Into<String>, reason: impl Into<String>) -> Self {
-        Error::Invalid { what: what.into(), reason: reason.into() }
+        Error::Invalid {
+            what: what.into(),
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn io(
@@ -94,6 +101,10 @@ impl Error {
         path: impl AsRef<Path>,
     ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
-        move |source| Error::Io { action, path, source }
+        move |source| Error::Io {
+            action,
+            path,
+            source,
+        }
     }
 }

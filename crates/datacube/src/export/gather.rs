@@ -22,7 +22,10 @@ pub(super) struct Pixels {
 
 impl Pixels {
     pub(super) fn zeroed(len: usize) -> Self {
-        Pixels { words: vec![0; len.div_ceil(8)], len }
+        Pixels {
+            words: vec![0; len.div_ceil(8)],
+            len,
+        }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -86,13 +89,20 @@ pub(super) struct BlockGrid {
 impl BlockGrid {
     /// `shape` and `block` have the same number of axes, and no block is empty.
     pub(super) fn new(shape: Vec<usize>, block: Vec<usize>) -> Self {
-        assert_eq!(shape.len(), block.len(), "a block has the axes of its array");
+        assert_eq!(
+            shape.len(),
+            block.len(),
+            "a block has the axes of its array"
+        );
         assert!(block.iter().all(|&n| n > 0), "a block has pixels");
         BlockGrid { shape, block }
     }
 
     fn counts(&self) -> impl Iterator<Item = usize> + '_ {
-        self.shape.iter().zip(&self.block).map(|(&n, &block)| n.div_ceil(block))
+        self.shape
+            .iter()
+            .zip(&self.block)
+            .map(|(&n, &block)| n.div_ceil(block))
     }
 
     pub(super) fn n_blocks(&self) -> usize {
@@ -163,8 +173,15 @@ fn n_pixels(region: &[Range<usize>]) -> usize {
 impl Gather {
     /// `fill` is one pixel in native bytes.
     pub(super) fn new(grid: BlockGrid, fill: Vec<u8>) -> Self {
-        let progress = Progress { partial: HashMap::new(), done: vec![false; grid.n_blocks()] };
-        Gather { grid, fill, progress: Mutex::new(progress) }
+        let progress = Progress {
+            partial: HashMap::new(),
+            done: vec![false; grid.n_blocks()],
+        };
+        Gather {
+            grid,
+            fill,
+            progress: Mutex::new(progress),
+        }
     }
 
     pub(super) fn grid(&self) -> &BlockGrid {
@@ -186,7 +203,10 @@ impl Gather {
     ) -> Result<()> {
         let size = self.fill.len();
         let inside = region.len() == self.grid.shape.len()
-            && region.iter().zip(&self.grid.shape).all(|(r, &n)| r.start <= r.end && r.end <= n);
+            && region
+                .iter()
+                .zip(&self.grid.shape)
+                .all(|(r, &n)| r.start <= r.end && r.end <= n);
         if !inside || pixels.len() != n_pixels(region) * size {
             return Err(Error::invalid(
                 format!("{what}{region:?}"),
@@ -200,12 +220,13 @@ impl Gather {
         if pixels.is_empty() {
             return Ok(());
         }
-        self.grid.touching(region).into_par_iter().try_for_each(|number| {
-            match self.take(what, number, region, pixels)? {
+        self.grid
+            .touching(region)
+            .into_par_iter()
+            .try_for_each(|number| match self.take(what, number, region, pixels)? {
                 Some(block) => emit(number, block),
                 None => Ok(()),
-            }
-        })
+            })
     }
 
     /// Moves what `region` has of one block into it; the block, if it is complete.
@@ -228,7 +249,11 @@ impl Gather {
         let src_strides = byte_strides(&region_shape, size);
         let dst_strides = byte_strides(&self.grid.block, size);
         let offset = |from: &[Range<usize>], strides: &[usize]| -> usize {
-            part.iter().zip(from).zip(strides).map(|((p, f), s)| (p.start - f.start) * s).sum()
+            part.iter()
+                .zip(from)
+                .zip(strides)
+                .map(|((p, f), s)| (p.start - f.start) * s)
+                .sum()
         };
         let (src_at, dst_at) = (offset(region, &src_strides), offset(&inside, &dst_strides));
         let copy = |block: &mut Pixels| {
@@ -236,7 +261,10 @@ impl Gather {
             copy_box(src, (block.bytes_mut(), dst_at, &dst_strides), &shape, size);
         };
         let twice = || {
-            Err(Error::invalid(format!("{what}{part:?}"), "these pixels have been written before"))
+            Err(Error::invalid(
+                format!("{what}{part:?}"),
+                "these pixels have been written before",
+            ))
         };
 
         let mut progress = self.lock();
@@ -257,14 +285,19 @@ impl Gather {
             pixels: self.empty_block(&inside),
             missing: n_pixels(&inside),
         });
-        let Some(missing) = partial.missing.checked_sub(n_pixels(&part)) else { return twice() };
+        let Some(missing) = partial.missing.checked_sub(n_pixels(&part)) else {
+            return twice();
+        };
         copy(&mut partial.pixels);
         partial.missing = missing;
         if missing > 0 {
             return Ok(None);
         }
         progress.done[number] = true;
-        Ok(progress.partial.remove(&number).map(|partial| partial.pixels))
+        Ok(progress
+            .partial
+            .remove(&number)
+            .map(|partial| partial.pixels))
     }
 
     fn empty_block(&self, inside: &[Range<usize>]) -> Pixels {
@@ -314,7 +347,12 @@ mod tests {
             let lens: Vec<_> = region.iter().map(Range::len).collect();
             let mut pixels = vec![0; n_pixels(&region)];
             let at: usize = region.iter().zip(&strides).map(|(r, s)| r.start * s).sum();
-            copy_box((&source, at, &strides), (&mut pixels, 0, &byte_strides(&lens, 1)), &lens, 1);
+            copy_box(
+                (&source, at, &strides),
+                (&mut pixels, 0, &byte_strides(&lens, 1)),
+                &lens,
+                1,
+            );
             gather
                 .add("x", &region, &pixels, |number, block_pixels| {
                     let inside = gather.grid().region(number);
@@ -328,8 +366,11 @@ mod tests {
                         &lens,
                         1,
                     );
-                    let outside =
-                        block_pixels.bytes().iter().filter(|&&pixel| pixel == 255).count();
+                    let outside = block_pixels
+                        .bytes()
+                        .iter()
+                        .filter(|&&pixel| pixel == 255)
+                        .count();
                     assert_eq!(outside, block_pixels.bytes().len() - n_pixels(&inside));
                     Ok(())
                 })
@@ -337,7 +378,11 @@ mod tests {
         }
         assert_eq!(result.into_inner().unwrap(), source);
         assert_eq!(gather.missing(0..gather.grid().n_blocks()), 0);
-        assert!(gather.add("x", &[0..1, 0..1, 0..1], &[0], |_, _| Ok(())).is_err());
+        assert!(
+            gather
+                .add("x", &[0..1, 0..1, 0..1], &[0], |_, _| Ok(()))
+                .is_err()
+        );
     }
 
     #[test]

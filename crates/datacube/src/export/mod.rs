@@ -2,9 +2,11 @@
 
 mod atomic;
 pub mod cog;
+mod cube;
 mod error;
 mod gather;
 pub mod zarr;
 
 pub(crate) use atomic::write_file;
+pub use cube::{ExportOptions, write_cog, write_png, write_zarr};
 pub use error::{Error, Result};

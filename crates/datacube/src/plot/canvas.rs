@@ -22,14 +22,21 @@ pub struct Picture {
 
 impl Picture {
     pub(super) fn from_rgba(shape: Shape2d, rgba: Vec<u8>) -> Self {
-        assert_eq!(rgba.len(), shape.rows * shape.cols * 4, "four bytes a pixel");
+        assert_eq!(
+            rgba.len(),
+            shape.rows * shape.cols * 4,
+            "four bytes a pixel"
+        );
         Picture { shape, rgba }
     }
 
     /// A white sheet.
     pub(super) fn blank(width: usize, height: usize) -> Self {
         Picture {
-            shape: Shape2d { rows: height, cols: width },
+            shape: Shape2d {
+                rows: height,
+                cols: width,
+            },
             rgba: vec![255; width * height * 4],
         }
     }
@@ -73,7 +80,9 @@ impl Picture {
 
     /// Lays a colour over a pixel, `opacity` 0 to 1; outside the picture nothing happens.
     fn blend(&mut self, x: i32, y: i32, colour: Rgb, opacity: f32) {
-        let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else { return };
+        let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else {
+            return;
+        };
         if x >= self.shape.cols || y >= self.shape.rows {
             return;
         }
@@ -81,7 +90,11 @@ impl Picture {
         let pixel = &mut self.rgba[(y * self.shape.cols + x) * 4..][..4];
         for (old, new) in pixel.iter_mut().zip(colour) {
             let mixed = f32::from(*old) * (1.0 - opacity) + f32::from(new) * opacity;
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "0 to 255"
+            )]
             {
                 *old = mixed.round() as u8;
             }
@@ -99,7 +112,15 @@ impl Picture {
     }
 
     /// The border of a rectangle, `line` pixels wide, just outside of it.
-    pub(super) fn frame(&mut self, x: i32, y: i32, width: i32, height: i32, line: i32, colour: Rgb) {
+    pub(super) fn frame(
+        &mut self,
+        x: i32,
+        y: i32,
+        width: i32,
+        height: i32,
+        line: i32,
+        colour: Rgb,
+    ) {
         self.rectangle(x - line, y - line, width + 2 * line, line, colour);
         self.rectangle(x - line, y + height, width + 2 * line, line, colour);
         self.rectangle(x - line, y, line, height, colour);
@@ -110,7 +131,9 @@ impl Picture {
     pub(super) fn paste(&mut self, x: i32, y: i32, shape: Shape2d, rgba: &[u8], behind: Rgb) {
         for (row, line) in rgba.chunks_exact(shape.cols * 4).enumerate() {
             for (col, pixel) in line.chunks_exact(4).enumerate() {
-                let (Ok(dx), Ok(dy)) = (i32::try_from(col), i32::try_from(row)) else { continue };
+                let (Ok(dx), Ok(dy)) = (i32::try_from(col), i32::try_from(row)) else {
+                    continue;
+                };
                 self.blend(x + dx, y + dy, behind, 1.0);
                 let opacity = f32::from(pixel[3]) / 255.0;
                 self.blend(x + dx, y + dy, [pixel[0], pixel[1], pixel[2]], opacity);
@@ -129,15 +152,29 @@ impl Picture {
     ) {
         let left = x - width(text, style) * align.0;
         let top = y - style.size * align.1;
-        draw(text, style, left, top, |x, y, coverage| self.blend(x, y, colour, coverage));
+        draw(text, style, left, top, |x, y, coverage| {
+            self.blend(x, y, colour, coverage)
+        });
     }
 
     /// A line of text that reads upwards; `x` and `y` are its middle.
-    pub(super) fn text_upwards(&mut self, text: &str, style: Style, (x, y): (i32, i32), colour: Rgb) {
+    pub(super) fn text_upwards(
+        &mut self,
+        text: &str,
+        style: Style,
+        (x, y): (i32, i32),
+        colour: Rgb,
+    ) {
         let (half_width, half_size) = (width(text, style) / 2.0, style.size / 2.0);
-        draw(text, style, -half_width, -half_size, |along, down, coverage| {
-            self.blend(x + down, y - along, colour, coverage);
-        });
+        draw(
+            text,
+            style,
+            -half_width,
+            -half_size,
+            |along, down, coverage| {
+                self.blend(x + down, y - along, colour, coverage);
+            },
+        );
     }
 }
 
@@ -164,7 +201,9 @@ mod tests {
         let rgba: Vec<u8> = (0..24).collect();
         let picture = Picture::from_rgba(shape, rgba.clone());
         let png = picture.to_png().unwrap();
-        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png))
+            .read_info()
+            .unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
         assert_eq!((info.width, info.height), (3, 2));

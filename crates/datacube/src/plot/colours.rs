@@ -48,13 +48,25 @@ const MAPS: [(&str, colorous::Gradient, bool); 28] = [
 
 impl ColourMap {
     /// The default: even steps for the eye and for readers who see few colours.
-    pub const VIRIDIS: ColourMap = ColourMap { name: "viridis", reversed: false };
+    pub const VIRIDIS: ColourMap = ColourMap {
+        name: "viridis",
+        reversed: false,
+    };
     /// Red over yellow to green, as vegetation indices are shown.
-    pub const RDYLGN: ColourMap = ColourMap { name: "rdylgn", reversed: false };
+    pub const RDYLGN: ColourMap = ColourMap {
+        name: "rdylgn",
+        reversed: false,
+    };
     /// Blue over white to red, for values on both sides of zero.
-    pub const RDBU_R: ColourMap = ColourMap { name: "rdbu", reversed: true };
+    pub const RDBU_R: ColourMap = ColourMap {
+        name: "rdbu",
+        reversed: true,
+    };
     /// Black to white.
-    pub const GRAY: ColourMap = ColourMap { name: "gray", reversed: false };
+    pub const GRAY: ColourMap = ColourMap {
+        name: "gray",
+        reversed: false,
+    };
 
     /// The names that are understood.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -63,8 +75,10 @@ impl ColourMap {
 
     /// The colour at `position` between 0 and 1, as red, green, blue.
     pub fn at(&self, position: f64) -> [u8; 3] {
-        let (_, gradient, backwards) =
-            MAPS.iter().find(|(name, ..)| *name == self.name).expect("names come from the table");
+        let (_, gradient, backwards) = MAPS
+            .iter()
+            .find(|(name, ..)| *name == self.name)
+            .expect("names come from the table");
         let position = position.clamp(0.0, 1.0);
         let turned = self.reversed != *backwards;
         let colour = gradient.eval_continuous(if turned { 1.0 - position } else { position });
@@ -134,7 +148,10 @@ impl Colours {
         let is_vegetation = name
             .split(|c: char| !c.is_ascii_alphanumeric())
             .any(|word| VEGETATION.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit())));
-        Colours { map: is_vegetation.then_some(ColourMap::RDYLGN), ..Colours::default() }
+        Colours {
+            map: is_vegetation.then_some(ColourMap::RDYLGN),
+            ..Colours::default()
+        }
     }
 
     /// With this map.
@@ -176,7 +193,11 @@ impl Colours {
             None => quantiles(planes, 0.02, 0.98).unwrap_or((0.0, 1.0)),
         };
         let straddles = low < 0.0 && high > 0.0;
-        let map = self.map.unwrap_or(if straddles { ColourMap::RDBU_R } else { ColourMap::VIRIDIS });
+        let map = self.map.unwrap_or(if straddles {
+            ColourMap::RDBU_R
+        } else {
+            ColourMap::VIRIDIS
+        });
         if self.map.is_none() && self.range.is_none() && straddles {
             high = high.max(-low);
             low = -high;
@@ -186,7 +207,13 @@ impl Colours {
             let half = (low.abs() * 0.1).max(0.5);
             (low, high) = (low - half, high + half);
         }
-        Ok(Scale { map, low, high, below: least < low, above: greatest > high })
+        Ok(Scale {
+            map,
+            low,
+            high,
+            below: least < low,
+            above: greatest > high,
+        })
     }
 }
 
@@ -210,8 +237,9 @@ impl Scale {
     pub(crate) fn paint(&self, values: &[f32]) -> Vec<u8> {
         use rayon::prelude::*;
         const STEPS: usize = 1024;
-        let table: Vec<[u8; 3]> =
-            (0..=STEPS).map(|step| self.map.at(step as f64 / STEPS as f64)).collect();
+        let table: Vec<[u8; 3]> = (0..=STEPS)
+            .map(|step| self.map.at(step as f64 / STEPS as f64))
+            .collect();
         let factor = STEPS as f64 / (self.high - self.low);
         values
             .par_iter()
@@ -220,7 +248,11 @@ impl Scale {
                     return [0; 4];
                 }
                 let step = ((f64::from(value) - self.low) * factor).clamp(0.0, STEPS as f64);
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "clamped"
+                )]
                 let [r, g, b] = table[step.round() as usize];
                 [r, g, b, 255]
             })
@@ -235,7 +267,14 @@ mod tests {
     use super::*;
 
     fn plane(values: &[f32]) -> Plane {
-        Plane::new(Shape2d { rows: 1, cols: values.len() }, values.to_vec()).unwrap()
+        Plane::new(
+            Shape2d {
+                rows: 1,
+                cols: values.len(),
+            },
+            values.to_vec(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -255,20 +294,43 @@ mod tests {
     #[test]
     fn the_scale_follows_the_values() {
         let both = plane(&[-0.25, 0.0, 0.5]);
-        let scale = Colours::default().full_range(true).resolve(&[&both]).unwrap();
-        assert_eq!((scale.map, scale.low, scale.high), (ColourMap::RDBU_R, -0.5, 0.5));
-        let ndvi = Colours::for_variable("ndvi_mean").full_range(true).resolve(&[&both]).unwrap();
-        assert_eq!((ndvi.map, ndvi.low, ndvi.high), (ColourMap::RDYLGN, -0.25, 0.5));
+        let scale = Colours::default()
+            .full_range(true)
+            .resolve(&[&both])
+            .unwrap();
+        assert_eq!(
+            (scale.map, scale.low, scale.high),
+            (ColourMap::RDBU_R, -0.5, 0.5)
+        );
+        let ndvi = Colours::for_variable("ndvi_mean")
+            .full_range(true)
+            .resolve(&[&both])
+            .unwrap();
+        assert_eq!(
+            (ndvi.map, ndvi.low, ndvi.high),
+            (ColourMap::RDYLGN, -0.25, 0.5)
+        );
         let flat = Colours::default().resolve(&[&plane(&[3.0, 3.0])]).unwrap();
         assert!(flat.low < 3.0 && flat.high > 3.0);
-        let given = Colours::default().range(0.0, 0.25).resolve(&[&both]).unwrap();
+        let given = Colours::default()
+            .range(0.0, 0.25)
+            .resolve(&[&both])
+            .unwrap();
         assert!(given.below && given.above);
-        assert!(Colours::default().range(1.0, 1.0).resolve(&[&both]).is_err());
+        assert!(
+            Colours::default()
+                .range(1.0, 1.0)
+                .resolve(&[&both])
+                .is_err()
+        );
     }
 
     #[test]
     fn gaps_are_transparent() {
-        let scale = Colours::default().range(0.0, 1.0).resolve(&[&plane(&[0.0])]).unwrap();
+        let scale = Colours::default()
+            .range(0.0, 1.0)
+            .resolve(&[&plane(&[0.0])])
+            .unwrap();
         let painted = scale.paint(&[f32::NAN, -5.0, 5.0]);
         assert_eq!(painted[..4], [0, 0, 0, 0]);
         assert_eq!(painted[4..7], ColourMap::VIRIDIS.at(0.0));

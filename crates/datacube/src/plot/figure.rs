@@ -11,10 +11,22 @@ use crate::export::{Error, Result};
 
 /// What a gap looks like in a figure: unlike white, and in no colour map.
 const GAP: [u8; 3] = [232, 232, 232];
-const LABEL: Style = Style { size: 19.0, bold: false };
-const PANEL_TITLE: Style = Style { size: 20.0, bold: true };
-const TITLE: Style = Style { size: 27.0, bold: true };
-const NOTE: Style = Style { size: 15.0, bold: false };
+const LABEL: Style = Style {
+    size: 19.0,
+    bold: false,
+};
+const PANEL_TITLE: Style = Style {
+    size: 20.0,
+    bold: true,
+};
+const TITLE: Style = Style {
+    size: 27.0,
+    bold: true,
+};
+const NOTE: Style = Style {
+    size: 15.0,
+    bold: false,
+};
 /// Length of a tick, width of a line, and the space around things.
 const TICK: i32 = 7;
 const LINE: i32 = 2;
@@ -118,7 +130,10 @@ pub fn figure(
     if panels.iter().any(|panel| differs(panel.plane.shape()))
         || geobox.is_some_and(|geobox| differs(geobox.shape()))
     {
-        return Err(Error::invalid("a figure", "its planes and grid differ in shape"));
+        return Err(Error::invalid(
+            "a figure",
+            "its planes and grid differ in shape",
+        ));
     }
     let planes: Vec<&Plane> = panels.iter().map(|panel| panel.plane).collect();
     let scale = options.colours.resolve(&planes)?;
@@ -145,7 +160,9 @@ impl Axes {
     #[allow(clippy::cast_precision_loss, reason = "sizes of pictures")]
     fn new(shape: Shape2d, geobox: Option<&GeoBox>) -> Self {
         let (cols, rows) = (shape.cols as f64, shape.rows as f64);
-        let affine = geobox.map(|geobox| *geobox.affine()).filter(|a| a.b == 0.0 && a.d == 0.0);
+        let affine = geobox
+            .map(|geobox| *geobox.affine())
+            .filter(|a| a.b == 0.0 && a.d == 0.0);
         let (Some(affine), Some(geobox)) = (affine, geobox) else {
             return Axes {
                 x: (0.0, cols),
@@ -175,7 +192,11 @@ impl Axes {
                 let [y_dim, x_dim] = crs.map_or(["y", "x"], |crs| crs.dimensions());
                 let [y_unit, x_unit] = crs.map(|crs| crs.units()).unwrap_or_default();
                 let name = |dim: &str, unit: &str| {
-                    if unit.is_empty() { dim.to_owned() } else { format!("{dim} [{unit}]") }
+                    if unit.is_empty() {
+                        dim.to_owned()
+                    } else {
+                        format!("{dim} [{unit}]")
+                    }
                 };
                 Axes {
                     x,
@@ -201,7 +222,11 @@ fn side_ticks(ends: (f64, f64), length: i32, n: usize, suffix: &str) -> Vec<(i32
             (part * f64::from(length)).round() as i32
         }
     };
-    at.iter().copied().map(place).zip(labels(&at, suffix)).collect()
+    at.iter()
+        .copied()
+        .map(place)
+        .zip(labels(&at, suffix))
+        .collect()
 }
 
 /// Where everything goes.
@@ -226,7 +251,11 @@ fn ceil(value: f32) -> i32 {
 }
 
 fn widest(ticks: &[(i32, String)], style: Style) -> i32 {
-    ticks.iter().map(|(_, label)| ceil(width(label, style))).max().unwrap_or(0)
+    ticks
+        .iter()
+        .map(|(_, label)| ceil(width(label, style)))
+        .max()
+        .unwrap_or(0)
 }
 
 impl Layout {
@@ -235,7 +264,11 @@ impl Layout {
         let side = |n: usize| i32::try_from(n.clamp(64, 16_384)).unwrap_or(1024);
         let (across, down) = (side(options.size.0), side(options.size.1));
         let has_titles = panels.iter().any(|panel| !panel.title.is_empty());
-        let title_height = if has_titles { ceil(PANEL_TITLE.size) + 6 } else { 0 };
+        let title_height = if has_titles {
+            ceil(PANEL_TITLE.size) + 6
+        } else {
+            0
+        };
         let gap = if n > 1 { 22 } else { 0 };
         let panel_of = |columns: usize| -> (f64, usize) {
             let rows = n.div_ceil(columns);
@@ -245,11 +278,14 @@ impl Layout {
             (room_x.min(room_y * axes.aspect), rows)
         };
         // The number of columns that makes panels largest.
-        let columns = options.columns.map(|columns| columns.clamp(1, n)).unwrap_or_else(|| {
-            (1..=n)
-                .max_by(|&a, &b| panel_of(a).0.total_cmp(&panel_of(b).0))
-                .expect("there is a panel")
-        });
+        let columns = options
+            .columns
+            .map(|columns| columns.clamp(1, n))
+            .unwrap_or_else(|| {
+                (1..=n)
+                    .max_by(|&a, &b| panel_of(a).0.total_cmp(&panel_of(b).0))
+                    .expect("there is a panel")
+            });
         let (panel_width, rows) = panel_of(columns);
         #[allow(clippy::cast_possible_truncation, reason = "sizes on a picture")]
         let panel = (
@@ -259,13 +295,16 @@ impl Layout {
         let step = (panel.0 + gap, panel.1 + gap + title_height);
 
         // Ticks whose labels do not touch.
-        let few = |length: i32, least: i32| usize::try_from(length / least).unwrap_or(0).clamp(2, 6);
+        let few =
+            |length: i32, least: i32| usize::try_from(length / least).unwrap_or(0).clamp(2, 6);
         let y_ticks = side_ticks(axes.y, panel.1, few(panel.1, 70), axes.suffix);
         let mut x_ticks = Vec::new();
         for n in (1..=6).rev() {
             x_ticks = side_ticks(axes.x, panel.0, n, axes.suffix);
             let label = widest(&x_ticks, LABEL);
-            let free = x_ticks.windows(2).all(|pair| pair[1].0 - pair[0].0 > label + 2 * PAD);
+            let free = x_ticks
+                .windows(2)
+                .all(|pair| pair[1].0 - pair[0].0 > label + 2 * PAD);
             if free && x_ticks.len() <= few(panel.0, 110) {
                 break;
             }
@@ -281,12 +320,24 @@ impl Layout {
         let bar_ticks = side_ticks((scale.high, scale.low), body, few(body, 60), "");
         let y_name = ceil(LABEL.size) + PAD;
         let left = EDGE + y_name + widest(&y_ticks, LABEL) + TICK + PAD;
-        let title = if options.title.is_empty() { 0 } else { ceil(TITLE.size) + 2 * PAD };
+        let title = if options.title.is_empty() {
+            0
+        } else {
+            ceil(TITLE.size) + 2 * PAD
+        };
         let top = EDGE + title + title_height;
         let bar_x = left + grid.0 + 30;
-        let bar_label = if options.label.is_empty() { 0 } else { ceil(LABEL.size) + PAD };
+        let bar_label = if options.label.is_empty() {
+            0
+        } else {
+            ceil(LABEL.size) + PAD
+        };
         let right = bar_x + BAR + TICK + 6 + widest(&bar_ticks, LABEL) + PAD + bar_label + EDGE;
-        let note = if axes.note.is_empty() { 0 } else { ceil(NOTE.size) };
+        let note = if axes.note.is_empty() {
+            0
+        } else {
+            ceil(NOTE.size)
+        };
         let bottom = top + grid.1 + TICK + 4 + 2 * ceil(LABEL.size) + PAD + note + EDGE;
         let title_end = left + ceil(width(&options.title, TITLE)) + EDGE;
         Layout {
@@ -323,14 +374,23 @@ impl Layout {
             let (row, col) = (index / self.columns, index % self.columns);
             let x = left + i32::try_from(col).unwrap_or(0) * self.step.0;
             let y = top + i32::try_from(row).unwrap_or(0) * self.step.1;
-            let shape = Shape2d { rows: pixels(self.panel.1), cols: pixels(self.panel.0) };
+            let shape = Shape2d {
+                rows: pixels(self.panel.1),
+                cols: pixels(self.panel.0),
+            };
             let resized = panel.plane.resized(shape);
             sheet.paste(x, y, shape, &scale.paint(resized.values()), GAP);
             sheet.frame(x, y, self.panel.0, self.panel.1, LINE, INK);
             let at = (x as f32, (y - LINE - 4) as f32);
             sheet.text(panel.title, PANEL_TITLE, at, Align::BOTTOM_LEFT, INK);
             // Axes on the outer sides only.
-            self.draw_axes(&mut sheet, (x, y), axes, index + self.columns >= n, col == 0);
+            self.draw_axes(
+                &mut sheet,
+                (x, y),
+                axes,
+                index + self.columns >= n,
+                col == 0,
+            );
         }
         self.draw_bar(&mut sheet, scale, &options.label);
         if !axes.note.is_empty() {
@@ -358,7 +418,10 @@ impl Layout {
                 let at = ((x + at) as f32, (y + TICK + 4) as f32);
                 sheet.text(label, LABEL, at, Align::TOP_CENTRE, INK);
             }
-            let at = ((x + width_px / 2) as f32, (y + TICK + 8) as f32 + LABEL.size);
+            let at = (
+                (x + width_px / 2) as f32,
+                (y + TICK + 8) as f32 + LABEL.size,
+            );
             sheet.text(&axes.x_name, LABEL, at, Align::TOP_CENTRE, INK);
         }
         if is_left {

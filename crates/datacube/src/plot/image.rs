@@ -13,7 +13,10 @@ use crate::export::{Error, Result};
 /// [`Error::Invalid`] if the range of `colours` is empty.
 pub fn picture(plane: &Plane, colours: &Colours) -> Result<Picture> {
     let scale = colours.resolve(&[plane])?;
-    Ok(Picture::from_rgba(plane.shape(), scale.paint(plane.values())))
+    Ok(Picture::from_rgba(
+        plane.shape(),
+        scale.paint(plane.values()),
+    ))
 }
 
 /// How three planes become red, green and blue.
@@ -50,10 +53,15 @@ impl RgbOptions {
 pub fn rgb(planes: [&Plane; 3], options: &RgbOptions) -> Result<Picture> {
     let [red, green, blue] = planes;
     if red.shape() != green.shape() || red.shape() != blue.shape() {
-        return Err(Error::invalid("an RGB picture", "its three planes differ in shape"));
+        return Err(Error::invalid(
+            "an RGB picture",
+            "its three planes differ in shape",
+        ));
     }
-    let (low, high) =
-        options.range.or_else(|| quantiles(&planes, 0.02, 0.98)).unwrap_or((0.0, 1.0));
+    let (low, high) = options
+        .range
+        .or_else(|| quantiles(&planes, 0.02, 0.98))
+        .unwrap_or((0.0, 1.0));
     let gamma = options.gamma.unwrap_or(1.0);
     if low.is_nan() || high.is_nan() || (options.range.is_some() && low >= high) || gamma <= 0.0 {
         return Err(Error::invalid(
@@ -62,7 +70,11 @@ pub fn rgb(planes: [&Plane; 3], options: &RgbOptions) -> Result<Picture> {
         ));
     }
     let span = if high > low { high - low } else { 1.0 };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 0 to 255")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is 0 to 255"
+    )]
     let level = |value: f32| {
         let at = ((f64::from(value) - low) / span).clamp(0.0, 1.0);
         (at.powf(1.0 / gamma) * 255.0).round() as u8
@@ -90,7 +102,11 @@ mod tests {
     fn rgb_is_transparent_where_a_band_has_a_gap() {
         let shape = Shape2d { rows: 1, cols: 2 };
         let plane = |values: [f32; 2]| Plane::new(shape, values.to_vec()).unwrap();
-        let (r, g, b) = (plane([0.0, 1.0]), plane([5.0, f32::NAN]), plane([10.0, 3.0]));
+        let (r, g, b) = (
+            plane([0.0, 1.0]),
+            plane([5.0, f32::NAN]),
+            plane([10.0, 3.0]),
+        );
         let picture = rgb([&r, &g, &b], &RgbOptions::default().range(0.0, 10.0)).unwrap();
         assert_eq!(picture.rgba(), [0, 128, 255, 255, 0, 0, 0, 0]);
         let other = Plane::new(Shape2d { rows: 2, cols: 1 }, vec![0.0; 2]).unwrap();

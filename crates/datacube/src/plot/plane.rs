@@ -24,7 +24,12 @@ impl Plane {
         if values.len() != shape.rows * shape.cols || values.is_empty() {
             return Err(Error::invalid(
                 "a picture",
-                format!("{} values for {} x {} pixels", values.len(), shape.rows, shape.cols),
+                format!(
+                    "{} values for {} x {} pixels",
+                    values.len(),
+                    shape.rows,
+                    shape.cols
+                ),
             ));
         }
         Ok(Plane { shape, values })
@@ -36,7 +41,10 @@ impl Plane {
     /// # Errors
     /// [`Error::Invalid`] if `bytes` has not the size that `shape` and `dtype` give,
     /// there are no pixels, or they are complex.
-    #[allow(clippy::cast_possible_truncation, reason = "a picture needs no double precision")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a picture needs no double precision"
+    )]
     pub fn from_bytes(
         shape: Shape2d,
         dtype: DType,
@@ -98,7 +106,13 @@ impl Plane {
                     let first = at * src / dst;
                     (first, ((at + 1) * src).div_ceil(dst).clamp(first + 1, src))
                 })
-                .map(|(first, end)| if dst >= src { (first, first + 1) } else { (first, end) })
+                .map(|(first, end)| {
+                    if dst >= src {
+                        (first, first + 1)
+                    } else {
+                        (first, end)
+                    }
+                })
                 .collect()
         };
         let rows = spans(self.shape.rows, shape.rows);
@@ -136,7 +150,13 @@ fn convert<T: Pod + PartialEq + num_traits::FromPrimitive + Sync + Send>(
         Number::Int(value) => T::from_i128(value),
         Number::Float(value) => T::from_f64(value),
     });
-    let value = |pixel: T| if Some(pixel) == nodata { f32::NAN } else { to_f32(pixel) };
+    let value = |pixel: T| {
+        if Some(pixel) == nodata {
+            f32::NAN
+        } else {
+            to_f32(pixel)
+        }
+    };
     match bytemuck::try_cast_slice::<u8, T>(bytes) {
         Ok(pixels) => pixels.par_iter().map(|&pixel| value(pixel)).collect(),
         // Not aligned: copy pixel by pixel. A length that does not fit leaves
@@ -155,7 +175,11 @@ pub(crate) fn quantiles(planes: &[&Plane], low: f64, high: f64) -> Option<(f64, 
     // A step that shares no factor with common row lengths, so that a sample is
     // no column.
     let exact = low <= 0.0 && high >= 1.0;
-    let step = if exact { 1 } else { (total / SAMPLE).max(1) | 1 };
+    let step = if exact {
+        1
+    } else {
+        (total / SAMPLE).max(1) | 1
+    };
     let mut sample: Vec<f32> = planes
         .iter()
         .flat_map(|plane| plane.values.iter().step_by(step))
@@ -163,7 +187,11 @@ pub(crate) fn quantiles(planes: &[&Plane], low: f64, high: f64) -> Option<(f64, 
         .filter(|value| value.is_finite())
         .collect();
     let last = sample.len().checked_sub(1)?;
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a position")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a position"
+    )]
     let mut pick = |quantile: f64| {
         let at = ((quantile.clamp(0.0, 1.0) * last as f64).round() as usize).min(last);
         f64::from(*sample.select_nth_unstable_by(at, f32::total_cmp).1)
@@ -178,9 +206,11 @@ mod tests {
     #[test]
     fn gaps_are_nan_whatever_the_type() {
         let shape = Shape2d { rows: 1, cols: 3 };
-        let bytes: Vec<u8> = [7u16, 0, 9].into_iter().flat_map(u16::to_ne_bytes).collect();
-        let plane =
-            Plane::from_bytes(shape, DType::UInt16, Some(Number::Int(0)), &bytes).unwrap();
+        let bytes: Vec<u8> = [7u16, 0, 9]
+            .into_iter()
+            .flat_map(u16::to_ne_bytes)
+            .collect();
+        let plane = Plane::from_bytes(shape, DType::UInt16, Some(Number::Int(0)), &bytes).unwrap();
         assert_eq!(plane.values()[0].to_bits(), 7f32.to_bits());
         assert!(plane.values()[1].is_nan());
         assert_eq!(plane.extremes(), Some((7.0, 9.0)));
@@ -190,8 +220,11 @@ mod tests {
 
     #[test]
     fn resizing_averages_or_repeats() {
-        let plane =
-            Plane::new(Shape2d { rows: 2, cols: 2 }, vec![1.0, 3.0, f32::NAN, f32::NAN]).unwrap();
+        let plane = Plane::new(
+            Shape2d { rows: 2, cols: 2 },
+            vec![1.0, 3.0, f32::NAN, f32::NAN],
+        )
+        .unwrap();
         let small = plane.resized(Shape2d { rows: 2, cols: 1 });
         assert_eq!(small.values()[0].to_bits(), 2f32.to_bits());
         assert!(small.values()[1].is_nan());

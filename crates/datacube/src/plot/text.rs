@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use ab_glyph::{Font as _, FontRef, PxScale, ScaleFont as _};
 
 static SANS: LazyLock<FontRef<'static>> = LazyLock::new(|| {
-    FontRef::try_from_slice(include_bytes!("font/sans.ttf")).expect("the font is part of the program")
+    FontRef::try_from_slice(include_bytes!("font/sans.ttf"))
+        .expect("the font is part of the program")
 });
 static SANS_BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| {
     FontRef::try_from_slice(include_bytes!("font/sans-bold.ttf"))
@@ -56,9 +57,13 @@ pub(super) fn draw(text: &str, style: Style, x: f32, top: f32, mut dot: impl FnM
     let font = style.font();
     let baseline = top + font.as_scaled(PxScale::from(style.size)).ascent();
     for (id, at) in layout(text, style).0 {
-        let glyph =
-            id.with_scale_and_position(style.size, ab_glyph::point((x + at).round(), baseline.round()));
-        let Some(outline) = font.outline_glyph(glyph) else { continue };
+        let glyph = id.with_scale_and_position(
+            style.size,
+            ab_glyph::point((x + at).round(), baseline.round()),
+        );
+        let Some(outline) = font.outline_glyph(glyph) else {
+            continue;
+        };
         let bounds = outline.px_bounds();
         #[allow(clippy::cast_possible_truncation, reason = "a place on a picture")]
         let (left, top) = (bounds.min.x as i32, bounds.min.y as i32);
@@ -85,10 +90,15 @@ mod tests {
 
     #[test]
     fn longer_text_is_wider() {
-        let style = Style { size: 20.0, bold: false };
+        let style = Style {
+            size: 20.0,
+            bold: false,
+        };
         assert!(width("abc", style) > width("ab", style));
         let mut covered = 0;
-        draw("x", style, 5.0, 0.0, |_, _, coverage| covered += i32::from(coverage > 0.5));
+        draw("x", style, 5.0, 0.0, |_, _, coverage| {
+            covered += i32::from(coverage > 0.5)
+        });
         assert!(covered > 10);
     }
 }

@@ -29,7 +29,9 @@ pub(super) fn labels(ticks: &[f64], suffix: &str) -> Vec<String> {
     let decimals = (0..=9)
         .find(|&decimals| {
             let scale = 10f64.powi(decimals);
-            ticks.iter().all(|tick| (tick * scale - (tick * scale).round()).abs() < 1e-4)
+            ticks
+                .iter()
+                .all(|tick| (tick * scale - (tick * scale).round()).abs() < 1e-4)
         })
         .unwrap_or(9);
     let decimals = usize::try_from(decimals).unwrap_or(9);
@@ -46,7 +48,9 @@ fn grouped(number: &str) -> String {
         Some(rest) => ("\u{2212}", rest),
         None => ("", number),
     };
-    let (whole, fraction) = rest.split_once('.').map_or((rest, None), |(w, f)| (w, Some(f)));
+    let (whole, fraction) = rest
+        .split_once('.')
+        .map_or((rest, None), |(w, f)| (w, Some(f)));
     let mut out = String::from(sign);
     for (at, digit) in whole.chars().enumerate() {
         let left = whole.len() - at;
@@ -71,11 +75,22 @@ mod tests {
         for (low, high, n, expected) in [
             (0.0, 1.0, 5, vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
             (-0.31, 0.92, 4, vec![0.0, 0.5]),
-            (720_015.0, 751_000.0, 4, vec![720_000.0, 730_000.0, 740_000.0, 750_000.0][1..].to_vec()),
+            (
+                720_015.0,
+                751_000.0,
+                4,
+                vec![720_000.0, 730_000.0, 740_000.0, 750_000.0][1..].to_vec(),
+            ),
         ] {
             let found = ticks(low, high, n);
             assert_eq!(found.len(), expected.len(), "{found:?}");
-            assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}");
+            assert!(
+                found
+                    .iter()
+                    .zip(&expected)
+                    .all(|(a, b)| (a - b).abs() < 1e-9),
+                "{found:?}"
+            );
         }
         assert!(ticks(1.0, 1.0, 5).is_empty());
         assert!(ticks(f64::NAN, 1.0, 5).is_empty());
@@ -84,7 +99,10 @@ mod tests {
     #[test]
     fn labels_share_their_decimals() {
         assert_eq!(labels(&[0.0, 0.25, 0.5], ""), ["0.00", "0.25", "0.50"]);
-        assert_eq!(labels(&[-4_160_000.0], ""), ["\u{2212}4\u{2009}160\u{2009}000"]);
+        assert_eq!(
+            labels(&[-4_160_000.0], ""),
+            ["\u{2212}4\u{2009}160\u{2009}000"]
+        );
         assert_eq!(labels(&[143.5, 144.0], "°"), ["143.5°", "144.0°"]);
         assert_eq!(labels(&[1000.0], ""), ["1000"]);
     }

@@ -67,7 +67,12 @@ thread_local! {
 /// The bytes of one TIFF tile: predictor, then zlib at `level`.
 ///
 /// `block` is used up as scratch.
-pub(super) fn encode(mut block: Pixels, dtype: DType, cols: usize, level: CompressionLvl) -> Vec<u8> {
+pub(super) fn encode(
+    mut block: Pixels,
+    dtype: DType,
+    cols: usize,
+    level: CompressionLvl,
+) -> Vec<u8> {
     match (Predictor::of(dtype), dtype.size()) {
         (Predictor::None, _) => to_little_endian(block.bytes_mut(), dtype.size() / 2),
         (Predictor::Float, size) => split_planes(block.bytes_mut(), cols, size),
@@ -116,7 +121,9 @@ pub(super) fn decode(encoded: &[u8], dtype: DType, cols: usize, len: usize) -> P
 }
 
 fn level_number(level: CompressionLvl) -> i32 {
-    (0..=12).find(|&n| CompressionLvl::new(n) == Ok(level)).unwrap_or(-1)
+    (0..=12)
+        .find(|&n| CompressionLvl::new(n) == Ok(level))
+        .unwrap_or(-1)
 }
 
 /// Turns native words into little-endian ones, and back.
@@ -174,7 +181,11 @@ fn join_planes(bytes: &mut [u8], cols: usize, size: usize) {
 
 /// 0 for the most significant byte of a native word, `size - 1` for the least.
 fn significance(place: usize, size: usize) -> usize {
-    if cfg!(target_endian = "big") { place } else { size - 1 - place }
+    if cfg!(target_endian = "big") {
+        place
+    } else {
+        size - 1 - place
+    }
 }
 
 #[cfg(test)]
@@ -192,7 +203,11 @@ mod tests {
             }
             let expected = block.bytes().to_vec();
             let encoded = encode(block, dtype, cols, CompressionLvl::default());
-            assert_eq!(decode(&encoded, dtype, cols, len).bytes(), expected, "{dtype}");
+            assert_eq!(
+                decode(&encoded, dtype, cols, len).bytes(),
+                expected,
+                "{dtype}"
+            );
         }
     }
 

@@ -36,7 +36,10 @@ const WKT_MARKER: &str = "ESRI PE String = ";
 /// Adds the tags that place the image.
 pub(super) fn add_georeference(directory: &mut Directory, affine: &Affine, crs: Option<&Crs>) {
     if affine.b == 0.0 && affine.d == 0.0 && affine.e < 0.0 && affine.a > 0.0 {
-        directory.set(MODEL_PIXEL_SCALE, Values::Double(vec![affine.a, -affine.e, 0.0]));
+        directory.set(
+            MODEL_PIXEL_SCALE,
+            Values::Double(vec![affine.a, -affine.e, 0.0]),
+        );
         directory.set(
             MODEL_TIEPOINT,
             Values::Double(vec![0.0, 0.0, 0.0, affine.c, affine.f, 0.0]),
@@ -73,8 +76,10 @@ impl GeoKeys {
 
     fn ascii(&mut self, key: u16, value: &str) {
         let value = value.replace('|', "/");
-        let (Ok(start), Ok(len)) = (u16::try_from(self.text.len()), u16::try_from(value.len() + 1))
-        else {
+        let (Ok(start), Ok(len)) = (
+            u16::try_from(self.text.len()),
+            u16::try_from(value.len() + 1),
+        ) else {
             return; // A citation of 64 KiB: nothing that a GeoKey can hold.
         };
         self.entries.push([key, GEO_ASCII_PARAMS, len, start]);
@@ -83,14 +88,19 @@ impl GeoKeys {
     }
 
     fn describe(&mut self, crs: &Crs) {
-        let code = crs.epsg().and_then(|code| u16::try_from(code).ok()).filter(|&c| c < USER_DEFINED);
+        let code = crs
+            .epsg()
+            .and_then(|code| u16::try_from(code).ok())
+            .filter(|&c| c < USER_DEFINED);
         let Some(code) = code else {
             // GDAL looks for WKT in the citation of the projected CRS, and takes
             // a geographic one from there too.
             self.short(GT_MODEL_TYPE, USER_DEFINED);
             self.ascii(GT_CITATION, crs.name());
             self.short(PROJECTED_CRS, USER_DEFINED);
-            let wkt = crs.to_wkt1_gdal().unwrap_or_else(|_| crs.to_wkt().to_owned());
+            let wkt = crs
+                .to_wkt1_gdal()
+                .unwrap_or_else(|_| crs.to_wkt().to_owned());
             self.ascii(PROJECTED_CITATION, &format!("{WKT_MARKER}{wkt}"));
             return;
         };

@@ -34,19 +34,35 @@ fn band_items(xml: &mut String, index: usize, band: &Band) {
         item("DESCRIPTION", Some("description"), description);
     }
     if band.scale.is_some() || band.offset.is_some() {
-        item("OFFSET", Some("offset"), &band.offset.unwrap_or(0.0).to_string());
-        item("SCALE", Some("scale"), &band.scale.unwrap_or(1.0).to_string());
+        item(
+            "OFFSET",
+            Some("offset"),
+            &band.offset.unwrap_or(0.0).to_string(),
+        );
+        item(
+            "SCALE",
+            Some("scale"),
+            &band.scale.unwrap_or(1.0).to_string(),
+        );
     }
 }
 
 fn item(xml: &mut String, name: &str, sample: Option<usize>, role: Option<&str>, value: &str) {
-    let sample = sample.map(|n| format!(" sample=\"{n}\"")).unwrap_or_default();
-    let role = role.map(|role| format!(" role=\"{role}\"")).unwrap_or_default();
+    let sample = sample
+        .map(|n| format!(" sample=\"{n}\""))
+        .unwrap_or_default();
+    let role = role
+        .map(|role| format!(" role=\"{role}\""))
+        .unwrap_or_default();
     // GDAL escapes a value twice and reads it so: once for the item, once for
     // the document around it.
     let value = escape(&escape(value));
-    writeln!(xml, "  <Item name=\"{}\"{sample}{role}>{value}</Item>", escape(name))
-        .expect("a string grows");
+    writeln!(
+        xml,
+        "  <Item name=\"{}\"{sample}{role}>{value}</Item>",
+        escape(name)
+    )
+    .expect("a string grows");
 }
 
 fn escape(text: &str) -> String {
@@ -73,7 +89,14 @@ mod tests {
 
     #[test]
     fn items_are_those_of_gdal() {
-        let affine = Affine { a: 1.0, b: 0.0, c: 0.0, d: 0.0, e: -1.0, f: 0.0 };
+        let affine = Affine {
+            a: 1.0,
+            b: 0.0,
+            c: 0.0,
+            d: 0.0,
+            e: -1.0,
+            f: 0.0,
+        };
         let geobox = GeoBox::new(Shape2d { rows: 1, cols: 1 }, affine, None).unwrap();
         let mut spec = CogSpec::new(geobox, DType::UInt8);
         assert_eq!(gdal_metadata(&spec), None);

@@ -100,7 +100,10 @@ pub struct Band {
 impl Band {
     /// A band with a name.
     pub fn named(description: impl Into<String>) -> Self {
-        Band { description: Some(description.into()), ..Band::default() }
+        Band {
+            description: Some(description.into()),
+            ..Band::default()
+        }
     }
 
     /// With a unit.

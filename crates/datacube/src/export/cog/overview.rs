@@ -136,7 +136,10 @@ impl Sample for f32 {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
-    #[allow(clippy::cast_possible_truncation, reason = "rounding to single precision is meant")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "rounding to single precision is meant"
+    )]
     fn from_mean(mean: f64) -> Self {
         mean as f32
     }
@@ -210,14 +213,22 @@ impl Reduction<'_> {
         let out: &mut [T] = bytemuck::cast_slice_mut(out);
         let nodata = self.nodata.map(|nodata| nodata_of::<T>(nodata));
         let empty = nodata.unwrap_or_else(|| T::from_mean(f64::NAN));
-        let spans: Vec<_> = self.dst_cols.clone().map(|col| self.cols.span(col)).collect();
-        for (dst_row, line) in self.dst_rows.clone().zip(out.chunks_exact_mut(self.out_cols)) {
+        let spans: Vec<_> = self
+            .dst_cols
+            .clone()
+            .map(|col| self.cols.span(col))
+            .collect();
+        for (dst_row, line) in self
+            .dst_rows
+            .clone()
+            .zip(out.chunks_exact_mut(self.out_cols))
+        {
             let (first_row, row_weights) = self.rows.span(dst_row);
             for ((first_col, col_weights), result) in spans.iter().zip(line) {
                 let (mut sum, mut weight) = (0.0, 0.0);
                 for (row, row_weight) in row_weights.iter().enumerate() {
-                    let start = (first_row + row - src.origin.0) * src.cols + first_col
-                        - src.origin.1;
+                    let start =
+                        (first_row + row - src.origin.0) * src.cols + first_col - src.origin.1;
                     for (&pixel, col_weight) in pixels[start..].iter().zip(col_weights) {
                         let value = pixel.to_f64();
                         if value.is_nan() || Some(pixel) == nodata {
@@ -229,7 +240,11 @@ impl Reduction<'_> {
                 }
                 *result = if weight > 0.0 {
                     let mean = T::from_mean(sum / weight);
-                    if Some(mean) == nodata { mean.beside() } else { mean }
+                    if Some(mean) == nodata {
+                        mean.beside()
+                    } else {
+                        mean
+                    }
                 } else {
                     empty
                 };
@@ -255,7 +270,10 @@ mod tests {
         src: &[T],
         n_dst: usize,
     ) -> Vec<T> {
-        let axis = Axis { src: src.len(), dst: n_dst };
+        let axis = Axis {
+            src: src.len(),
+            dst: n_dst,
+        };
         let mut out = vec![T::zeroed(); n_dst];
         let reduction = Reduction {
             dtype,
@@ -279,18 +297,38 @@ mod tests {
     #[test]
     fn average_weighs_by_area() {
         // 5 pixels onto 2: the middle one is shared.
-        let out =
-            reduce(DType::Float64, OverviewResampling::Average, None, &[0.0, 1.0, 2.0, 3.0, 4.0f64], 2);
-        assert!((out[0] - 0.8).abs() < 1e-12 && (out[1] - 3.2).abs() < 1e-12, "{out:?}");
+        let out = reduce(
+            DType::Float64,
+            OverviewResampling::Average,
+            None,
+            &[0.0, 1.0, 2.0, 3.0, 4.0f64],
+            2,
+        );
+        assert!(
+            (out[0] - 0.8).abs() < 1e-12 && (out[1] - 3.2).abs() < 1e-12,
+            "{out:?}"
+        );
     }
 
     #[test]
     fn average_leaves_nodata_out_and_never_makes_it() {
         let nodata = Some(Number::Int(0));
         let average = OverviewResampling::Average;
-        assert_eq!(reduce(DType::UInt16, average, nodata, &[0u16, 7, 0, 0], 2), [7, 0]);
-        assert_eq!(reduce(DType::Int16, average, nodata, &[-3i16, 3, 4, 5], 2), [1, 5]);
-        let out = reduce(DType::Float32, average, None, &[f32::NAN, 2.0, f32::NAN, f32::NAN], 2);
+        assert_eq!(
+            reduce(DType::UInt16, average, nodata, &[0u16, 7, 0, 0], 2),
+            [7, 0]
+        );
+        assert_eq!(
+            reduce(DType::Int16, average, nodata, &[-3i16, 3, 4, 5], 2),
+            [1, 5]
+        );
+        let out = reduce(
+            DType::Float32,
+            average,
+            None,
+            &[f32::NAN, 2.0, f32::NAN, f32::NAN],
+            2,
+        );
         assert_eq!(out[0].to_bits(), 2.0f32.to_bits());
         assert!(out[1].is_nan());
     }

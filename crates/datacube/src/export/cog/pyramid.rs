@@ -36,7 +36,10 @@ impl Level {
     pub(super) fn block_window(&self, index: usize) -> PixelWindow {
         let (down, across) = (index / self.blocks_across(), index % self.blocks_across());
         let clip = |at: usize, size: usize| at * self.block..((at + 1) * self.block).min(size);
-        PixelWindow { rows: clip(down, self.rows), cols: clip(across, self.cols) }
+        PixelWindow {
+            rows: clip(down, self.rows),
+            cols: clip(across, self.cols),
+        }
     }
 
     /// The blocks that a window touches.
@@ -51,7 +54,11 @@ impl Level {
 
 /// The image and its overviews, finest first; `n_overviews` caps their number.
 pub(super) fn levels(shape: Shape2d, block: usize, n_overviews: Option<usize>) -> Vec<Level> {
-    let mut levels = vec![Level { rows: shape.rows, cols: shape.cols, block }];
+    let mut levels = vec![Level {
+        rows: shape.rows,
+        cols: shape.cols,
+        block,
+    }];
     let limit = n_overviews.unwrap_or(usize::MAX);
     while let Some(last) = levels.last() {
         let fits = last.rows <= block && last.cols <= block;
@@ -78,7 +85,10 @@ mod tests {
     use super::*;
 
     fn sizes(rows: usize, cols: usize) -> Vec<(usize, usize)> {
-        levels(Shape2d { rows, cols }, 512, None).iter().map(|l| (l.rows, l.cols)).collect()
+        levels(Shape2d { rows, cols }, 512, None)
+            .iter()
+            .map(|l| (l.rows, l.cols))
+            .collect()
     }
 
     #[test]
@@ -92,7 +102,14 @@ mod tests {
 
     #[test]
     fn blocks_cover_the_image_once() {
-        let level = levels(Shape2d { rows: 1025, cols: 700 }, 512, None)[0];
+        let level = levels(
+            Shape2d {
+                rows: 1025,
+                cols: 700,
+            },
+            512,
+            None,
+        )[0];
         let mut seen = vec![0u8; 1025 * 700];
         for index in 0..level.n_blocks() {
             let window = level.block_window(index);
@@ -103,7 +120,10 @@ mod tests {
             }
         }
         assert!(seen.iter().all(|&n| n == 1));
-        let touched = level.blocks_touching(&PixelWindow { rows: 500..513, cols: 600..601 });
+        let touched = level.blocks_touching(&PixelWindow {
+            rows: 500..513,
+            cols: 600..601,
+        });
         assert_eq!(touched, [1, 3]);
     }
 }

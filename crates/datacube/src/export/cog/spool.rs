@@ -36,13 +36,23 @@ pub(super) struct Spool {
 impl Spool {
     pub(super) fn create(path: &Path, n_blocks: usize) -> Result<Self> {
         let file = tempfile::tempfile_in(folder_of(path)).map_err(Error::io("create", path))?;
-        let inner = Mutex::new(Inner { file, end: 0, extents: vec![None; n_blocks] });
-        Ok(Spool { inner, path: path.to_owned() })
+        let inner = Mutex::new(Inner {
+            file,
+            end: 0,
+            extents: vec![None; n_blocks],
+        });
+        Ok(Spool {
+            inner,
+            path: path.to_owned(),
+        })
     }
 
     pub(super) fn put(&self, block: usize, encoded: &[u8]) -> Result<()> {
         let len = u32::try_from(encoded.len()).map_err(|_| {
-            Error::invalid(self.path.display().to_string(), "a block is larger than 4 GiB")
+            Error::invalid(
+                self.path.display().to_string(),
+                "a block is larger than 4 GiB",
+            )
         })?;
         let mut inner = self.lock();
         let offset = inner.end;
@@ -70,7 +80,9 @@ impl Spool {
     }
 
     pub(super) fn len_of(&self, block: usize) -> u32 {
-        self.lock().extents[block].expect("only finished blocks are asked for").len
+        self.lock().extents[block]
+            .expect("only finished blocks are asked for")
+            .len
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {

@@ -135,7 +135,10 @@ pub(super) fn structural_metadata(planar: bool) -> Vec<u8> {
          {interleave}\
          KNOWN_INCOMPATIBLE_EDITION=NO\n "
     );
-    let mut out = format!("GDAL_STRUCTURAL_METADATA_SIZE={:06} bytes\n{text}", text.len());
+    let mut out = format!(
+        "GDAL_STRUCTURAL_METADATA_SIZE={:06} bytes\n{text}",
+        text.len()
+    );
     if out.len() % 2 == 1 {
         out.push('\0');
     }
@@ -148,11 +151,17 @@ pub(super) fn structural_metadata(planar: bool) -> Vec<u8> {
 /// coarse); each needs its block offsets and sizes set, of the right length
 /// though not necessarily of the right value: the length of the result does
 /// not depend on the values.
-pub(super) fn front_matter(flavour: Flavour, structural: &[u8], directories: &[Directory]) -> Vec<u8> {
-    let align = |at: usize| at.next_multiple_of(match flavour {
-        Flavour::Classic => 2,
-        Flavour::Big => 8,
-    });
+pub(super) fn front_matter(
+    flavour: Flavour,
+    structural: &[u8],
+    directories: &[Directory],
+) -> Vec<u8> {
+    let align = |at: usize| {
+        at.next_multiple_of(match flavour {
+            Flavour::Classic => 2,
+            Flavour::Big => 8,
+        })
+    };
     let is_strile = |code: u16| matches!(code, TILE_OFFSETS | TILE_BYTE_COUNTS);
     let header = usize::try_from(flavour.header_len()).expect("8 or 16");
 
@@ -226,7 +235,10 @@ pub(super) fn front_matter(flavour: Flavour, structural: &[u8], directories: &[D
                 }
             }
         }
-        flavour.push_offset(&mut entries, starts.get(index + 1).map_or(0, |&next| next as u64));
+        flavour.push_offset(
+            &mut entries,
+            starts.get(index + 1).map_or(0, |&next| next as u64),
+        );
         out[starts[index]..][..entries.len()].copy_from_slice(&entries);
     }
     out

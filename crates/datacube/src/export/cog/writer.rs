@@ -83,7 +83,10 @@ impl CogWriter {
         let invalid = |reason: String| Err(Error::invalid(path.display().to_string(), reason));
         let shape = spec.geobox.shape();
         if shape.rows == 0 || shape.cols == 0 {
-            return invalid(format!("the image has no pixels ({} x {})", shape.rows, shape.cols));
+            return invalid(format!(
+                "the image has no pixels ({} x {})",
+                shape.rows, shape.cols
+            ));
         }
         if shape.rows.max(shape.cols) > i32::MAX as usize {
             return invalid(format!(
@@ -92,7 +95,10 @@ impl CogWriter {
             ));
         }
         if spec.bands.is_empty() || spec.bands.len() > usize::from(u16::MAX) {
-            return invalid(format!("a TIFF has 1 to 65535 bands, not {}", spec.bands.len()));
+            return invalid(format!(
+                "a TIFF has 1 to 65535 bands, not {}",
+                spec.bands.len()
+            ));
         }
         if options.block == 0 || !options.block.is_multiple_of(16) || options.block > 8192 {
             return invalid(format!(
@@ -108,7 +114,9 @@ impl CogWriter {
         }
         check_free(path, options.overwrite)?;
 
-        let block = options.block.min(shape.rows.max(shape.cols).next_multiple_of(16));
+        let block = options
+            .block
+            .min(shape.rows.max(shape.cols).next_multiple_of(16));
         let levels = levels(shape, block, options.max_overviews);
         let n_blocks = levels.iter().map(Level::n_blocks).sum::<usize>() * spec.bands.len();
         let resampling = options.overview_resampling.unwrap_or(if spec.categorical {
@@ -137,6 +145,11 @@ impl CogWriter {
         self.spec.geobox.shape()
     }
 
+    /// Rows and columns of a block of the image.
+    pub fn block(&self) -> usize {
+        self.levels[0].block
+    }
+
     /// Takes the pixels of `window` of band `band` (0-based): rows first, native
     /// endian, no padding.
     ///
@@ -148,14 +161,21 @@ impl CogWriter {
     pub fn write(&self, band: usize, window: &PixelWindow, pixels: &[u8]) -> Result<()> {
         let what = format!("`{}`", self.path.display());
         let region = [band..band + 1, window.rows.clone(), window.cols.clone()];
-        self.gather.add(&what, &region, pixels, |number, mut block| {
-            let Level { block: side, .. } = self.levels[0];
-            let size = self.spec.dtype.size();
-            let inside: Vec<_> = self.gather.grid().region(number).iter().map(Range::len).collect();
-            pad_edges(block.bytes_mut(), side * size, size, inside[1], inside[2]);
-            let encoded = encode(block, self.spec.dtype, side, self.compression);
-            self.spool.put(number, &encoded)
-        })
+        self.gather
+            .add(&what, &region, pixels, |number, mut block| {
+                let Level { block: side, .. } = self.levels[0];
+                let size = self.spec.dtype.size();
+                let inside: Vec<_> = self
+                    .gather
+                    .grid()
+                    .region(number)
+                    .iter()
+                    .map(Range::len)
+                    .collect();
+                pad_edges(block.bytes_mut(), side * size, size, inside[1], inside[2]);
+                let encoded = encode(block, self.spec.dtype, side, self.compression);
+                self.spool.put(number, &encoded)
+            })
     }
 
     /// Makes the overviews and puts the file in place.
@@ -198,8 +218,14 @@ impl CogWriter {
         let size = dtype.size();
         let stride = coarse.block * size;
         let window = coarse.block_window(index);
-        let rows = Axis { src: fine.rows, dst: coarse.rows };
-        let cols = Axis { src: fine.cols, dst: coarse.cols };
+        let rows = Axis {
+            src: fine.rows,
+            dst: coarse.rows,
+        };
+        let cols = Axis {
+            src: fine.cols,
+            dst: coarse.cols,
+        };
         let source_window = PixelWindow {
             rows: rows.src_range(&window.rows),
             cols: cols.src_range(&window.cols),
@@ -224,7 +250,13 @@ impl CogWriter {
             },
             block.bytes_mut(),
         );
-        pad_edges(block.bytes_mut(), stride, size, window.rows.len(), window.cols.len());
+        pad_edges(
+            block.bytes_mut(),
+            stride,
+            size,
+            window.rows.len(),
+            window.cols.len(),
+        );
         let encoded = encode(block, dtype, coarse.block, self.compression);
         self.spool.put(self.number(level, band, index), &encoded)
     }
@@ -238,12 +270,16 @@ impl CogWriter {
         let out_stride = window.cols.len() * size;
         for index in level_shape.blocks_touching(window) {
             let encoded = self.spool.get(self.number(level, band, index))?;
-            let block =
-                decode(&encoded, self.spec.dtype, level_shape.block, level_shape.block * stride);
+            let block = decode(
+                &encoded,
+                self.spec.dtype,
+                level_shape.block,
+                level_shape.block * stride,
+            );
             let inside = level_shape.block_window(index);
             let PixelWindow { rows, cols } = inside.intersect(window);
-            let src_at = (rows.start - inside.rows.start) * stride
-                + (cols.start - inside.cols.start) * size;
+            let src_at =
+                (rows.start - inside.rows.start) * stride + (cols.start - inside.cols.start) * size;
             let dst_at = (rows.start - window.rows.start) * out_stride
                 + (cols.start - window.cols.start) * size;
             copy_box(
@@ -266,8 +302,9 @@ impl CogWriter {
     fn assemble(self) -> Result<CogSummary> {
         let n_bands = self.spec.bands.len();
         let structural = structural_metadata(n_bands > 1);
-        let mut directories: Vec<Directory> =
-            (0..self.levels.len()).map(|level| self.directory(level)).collect();
+        let mut directories: Vec<Directory> = (0..self.levels.len())
+            .map(|level| self.directory(level))
+            .collect();
         let blocks_of = |level: usize| {
             let first = self.number(level, 0, 0);
             first..first + self.levels[level].n_blocks() * n_bands
@@ -276,8 +313,7 @@ impl CogWriter {
             .flat_map(blocks_of)
             .map(|block| u64::from(self.spool.len_of(block)) + 8)
             .sum();
-        let front_len =
-            |flavour| front_matter(flavour, &structural, &directories).len() as u64;
+        let front_len = |flavour| front_matter(flavour, &structural, &directories).len() as u64;
         let flavour = if self.options.big_tiff
             || front_len(Flavour::Classic) + payload > u64::from(u32::MAX)
         {
@@ -289,8 +325,9 @@ impl CogWriter {
         // The coarsest level first; within a level band by band, row by row.
         let mut at = front_len(flavour);
         for level in (0..self.levels.len()).rev() {
-            let sizes: Vec<u64> =
-                blocks_of(level).map(|block| u64::from(self.spool.len_of(block))).collect();
+            let sizes: Vec<u64> = blocks_of(level)
+                .map(|block| u64::from(self.spool.len_of(block)))
+                .collect();
             let mut offsets = Vec::with_capacity(sizes.len());
             for size in &sizes {
                 offsets.push(at + 4);
@@ -304,7 +341,8 @@ impl CogWriter {
         {
             let failed = || Error::io("write", &self.path);
             let mut out = BufWriter::with_capacity(1 << 20, file.file_mut());
-            out.write_all(&front_matter(flavour, &structural, &directories)).map_err(failed())?;
+            out.write_all(&front_matter(flavour, &structural, &directories))
+                .map_err(failed())?;
             for block in (0..self.levels.len()).rev().flat_map(blocks_of) {
                 let encoded = self.spool.get(block)?;
                 let trailer = &encoded[encoded.len().saturating_sub(4)..];
@@ -329,7 +367,9 @@ impl CogWriter {
         let dtype = self.spec.dtype;
         let n_bands = self.spec.bands.len();
         let long = |n: usize| {
-            Values::Long(vec![u32::try_from(n).expect("sizes were checked by create")])
+            Values::Long(vec![
+                u32::try_from(n).expect("sizes were checked by create"),
+            ])
         };
         let per_band = |value: u16| Values::Short(vec![value; n_bands]);
         let bits = u16::try_from(dtype.size() * 8).expect("at most 128");

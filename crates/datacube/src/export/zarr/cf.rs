@@ -30,7 +30,8 @@ pub(super) fn variable_attrs(
     if !auxiliary.is_empty() {
         out.insert("coordinates".into(), auxiliary.join(" ").into());
         if auxiliary.contains(&"spatial_ref") {
-            out.entry("grid_mapping").or_insert_with(|| "spatial_ref".into());
+            out.entry("grid_mapping")
+                .or_insert_with(|| "spatial_ref".into());
         }
     }
     out
@@ -60,14 +61,16 @@ fn integer(number: Number) -> serde_json::Number {
             .map(Into::into)
             .or_else(|_| u64::try_from(value).map(Into::into))
             .unwrap_or_else(|_| 0.into()),
-        #[allow(clippy::cast_possible_truncation, reason = "it fits the integer type it is for")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "it fits the integer type it is for"
+        )]
         Number::Float(value) => (value as i64).into(),
     }
 }
 
 fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] =
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for chunk in bytes.chunks(3) {
         let mut word = 0u32;
@@ -76,7 +79,11 @@ fn base64(bytes: &[u8]) -> String {
         }
         for at in 0..4 {
             let index = (word >> (18 - 6 * at) & 63) as usize;
-            out.push(if at <= chunk.len() { char::from(ALPHABET[index]) } else { '=' });
+            out.push(if at <= chunk.len() {
+                char::from(ALPHABET[index])
+            } else {
+                '='
+            });
         }
     }
     out
@@ -97,13 +104,17 @@ fn flag_attrs(definition: &Value) -> Map<String, Value> {
             Value::Array(bits) => bits.iter().filter_map(Value::as_u64).collect(),
             one => one.as_u64().into_iter().collect(),
         };
-        let Some(&lowest) = bits.iter().min() else { continue };
+        let Some(&lowest) = bits.iter().min() else {
+            continue;
+        };
         if bits.iter().any(|&bit| bit > 63) {
             continue;
         }
         let mask = bits.iter().fold(0, |mask, bit| mask | 1u64 << bit);
         for (value, label) in body["values"].as_object().into_iter().flatten() {
-            let Ok(value) = value.parse::<u64>() else { continue };
+            let Ok(value) = value.parse::<u64>() else {
+                continue;
+            };
             let name = match label {
                 Value::Bool(false) => continue,
                 Value::Bool(true) => flag.clone(),
@@ -131,7 +142,13 @@ fn flag_attrs(definition: &Value) -> Map<String, Value> {
 /// A word of `flag_meanings`: letters, digits and `_ - . + @`.
 fn meaning(name: &str) -> String {
     name.chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "_-.+@".contains(c) { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "_-.+@".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect()
 }
 
@@ -146,7 +163,8 @@ pub(super) fn coordinate_attrs(name: &str, attrs: &Map<String, Value>) -> Map<St
         "time" => ("time", "T"),
         _ => return out,
     };
-    out.entry("standard_name").or_insert_with(|| standard.into());
+    out.entry("standard_name")
+        .or_insert_with(|| standard.into());
     out.entry("axis").or_insert_with(|| axis.into());
     out
 }
@@ -187,9 +205,10 @@ pub(super) fn encode_labels(labels: &Labels, is_scalar: bool) -> (Encoded, Map<S
         }
         Labels::Float(values) => (Encoded::Double(values.clone()), Map::new()),
         Labels::Int(values) => match values[..] {
-            [value] if is_scalar && i32::try_from(value).is_ok() => {
-                (Encoded::Int(i32::try_from(value).unwrap_or_default()), Map::new())
-            }
+            [value] if is_scalar && i32::try_from(value).is_ok() => (
+                Encoded::Int(i32::try_from(value).unwrap_or_default()),
+                Map::new(),
+            ),
             _ => (Encoded::Long(values.clone()), Map::new()),
         },
         Labels::Text(values) => (Encoded::Text(values.clone()), Map::new()),
@@ -202,12 +221,19 @@ mod tests {
 
     #[test]
     fn base64_is_base64() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
-        {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
-        assert_eq!(fill_value_attr(Number::Float(f64::NAN), DType::Float32), "AAAAAAAA+H8=");
+        assert_eq!(
+            fill_value_attr(Number::Float(f64::NAN), DType::Float32),
+            "AAAAAAAA+H8="
+        );
         assert_eq!(fill_value_attr(Number::Int(-999), DType::Int16), -999);
     }
 
@@ -228,8 +254,16 @@ mod tests {
         );
         let mut given = Map::new();
         given.insert("flags_definition".into(), definition);
-        let out = variable_attrs(&given, DType::UInt16, Some(Number::Int(1)), &["spatial_ref"]);
-        assert!(!out.contains_key("_FillValue"), "flags have to stay integers");
+        let out = variable_attrs(
+            &given,
+            DType::UInt16,
+            Some(Number::Int(1)),
+            &["spatial_ref"],
+        );
+        assert!(
+            !out.contains_key("_FillValue"),
+            "flags have to stay integers"
+        );
         assert!(out["flags_definition"].is_string());
         assert_eq!(out["grid_mapping"], "spatial_ref");
     }
@@ -237,8 +271,14 @@ mod tests {
     #[test]
     fn times_keep_what_they_need() {
         let (values, attrs) = encode_times(&[0, 86_400_000_000_000]);
-        assert_eq!((values, &attrs["units"]), (vec![0, 86_400], &"seconds since 1970-01-01".into()));
+        assert_eq!(
+            (values, &attrs["units"]),
+            (vec![0, 86_400], &"seconds since 1970-01-01".into())
+        );
         let (values, attrs) = encode_times(&[-1_500_000]);
-        assert_eq!((values, &attrs["units"]), (vec![-1500], &"microseconds since 1970-01-01".into()));
+        assert_eq!(
+            (values, &attrs["units"]),
+            (vec![-1500], &"microseconds since 1970-01-01".into())
+        );
     }
 }

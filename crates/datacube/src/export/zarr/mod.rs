@@ -84,7 +84,10 @@ pub struct ZarrOptions {
 
 impl Default for ZarrOptions {
     fn default() -> Self {
-        ZarrOptions { level: 5, overwrite: false }
+        ZarrOptions {
+            level: 5,
+            overwrite: false,
+        }
     }
 }
 

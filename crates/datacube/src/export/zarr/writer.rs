@@ -57,8 +57,15 @@ pub struct ZarrSummary {
 
 impl std::fmt::Debug for ZarrWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.variables.iter().map(|variable| &variable.spec.name).collect();
-        f.debug_struct("ZarrWriter").field("path", &self.path).field("variables", &names).finish()
+        let names: Vec<_> = self
+            .variables
+            .iter()
+            .map(|variable| &variable.spec.name)
+            .collect();
+        f.debug_struct("ZarrWriter")
+            .field("path", &self.path)
+            .field("variables", &names)
+            .finish()
     }
 }
 
@@ -78,9 +85,8 @@ impl ZarrWriter {
             return Err(Error::invalid(path.display().to_string(), reason));
         }
         let folder = temporary_folder(path)?;
-        let store: ReadableWritableListableStorage = Arc::new(
-            FilesystemStore::new(folder.path()).map_err(zarr_error(path, "/"))?,
-        );
+        let store: ReadableWritableListableStorage =
+            Arc::new(FilesystemStore::new(folder.path()).map_err(zarr_error(path, "/"))?);
         let mut consolidated = Map::new();
         for coordinate in &spec.coordinates {
             let array = store_coordinate(path, &store, coordinate)?;
@@ -104,10 +110,16 @@ impl ZarrWriter {
             let array = builder
                 .build(Arc::clone(&store), &format!("/{}", variable.name))
                 .map_err(zarr_error(path, &variable.name))?;
-            array.store_metadata().map_err(zarr_error(path, &variable.name))?;
+            array
+                .store_metadata()
+                .map_err(zarr_error(path, &variable.name))?;
             consolidated.insert(variable.name.clone(), metadata_of(&array));
             let grid = BlockGrid::new(variable.shape.clone(), variable.chunks.clone());
-            variables.push(Variable { array, gather: Gather::new(grid, fill), spec: variable });
+            variables.push(Variable {
+                array,
+                gather: Gather::new(grid, fill),
+                spec: variable,
+            });
         }
         Ok(ZarrWriter {
             path: path.to_owned(),
@@ -134,13 +146,15 @@ impl ZarrWriter {
             ));
         };
         let name = &variable.spec.name;
-        variable.gather.add(&format!("`{name}`"), region, pixels, |number, chunk| {
-            let position = to_u64(&variable.gather.grid().position(number));
-            variable
-                .array
-                .store_chunk(&position, ArrayBytes::new_flen(chunk.bytes()))
-                .map_err(zarr_error(&self.path, name))
-        })
+        variable
+            .gather
+            .add(&format!("`{name}`"), region, pixels, |number, chunk| {
+                let position = to_u64(&variable.gather.grid().position(number));
+                variable
+                    .array
+                    .store_chunk(&position, ArrayBytes::new_flen(chunk.bytes()))
+                    .map_err(zarr_error(&self.path, name))
+            })
     }
 
     /// Writes the root and puts the store in place.
@@ -211,7 +225,9 @@ fn replace(folder: TempDir, path: &Path, overwrite: bool) -> Result<()> {
         back.map_err(failed())?;
         return Err(failed()(error));
     }
-    aside.close().map_err(Error::io("remove what was replaced at", path))
+    aside
+        .close()
+        .map_err(Error::io("remove what was replaced at", path))
 }
 
 fn temporary_folder(path: &Path) -> Result<TempDir> {
@@ -223,7 +239,9 @@ fn temporary_folder(path: &Path) -> Result<TempDir> {
         // The default of 0700 would outlive the rename; the umask still applies.
         builder.permissions(std::fs::Permissions::from_mode(0o777));
     }
-    builder.tempdir_in(folder_of(path)).map_err(Error::io("create", path))
+    builder
+        .tempdir_in(folder_of(path))
+        .map_err(Error::io("create", path))
 }
 
 fn size_of(folder: &Path) -> std::io::Result<u64> {
@@ -231,14 +249,22 @@ fn size_of(folder: &Path) -> std::io::Result<u64> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let metadata = entry.metadata()?;
-        bytes += if metadata.is_dir() { size_of(&entry.path())? } else { metadata.len() };
+        bytes += if metadata.is_dir() {
+            size_of(&entry.path())?
+        } else {
+            metadata.len()
+        };
     }
     Ok(bytes)
 }
 
 fn zarr_error<E: Display>(path: &Path, node: &str) -> impl FnOnce(E) -> Error {
     let (path, node) = (path.to_owned(), node.to_owned());
-    move |error| Error::Zarr { path, node, message: error.to_string() }
+    move |error| Error::Zarr {
+        path,
+        node,
+        message: error.to_string(),
+    }
 }
 
 fn to_u64(sizes: &[usize]) -> Vec<u64> {
@@ -267,22 +293,37 @@ fn check_spec(path: &Path, spec: &ZarrSpec) -> Result<()> {
     }
     for variable in &spec.variables {
         let what = format!("`{}` to {}", variable.name, path.display());
-        let ZarrVariable { dims, shape, chunks, .. } = variable;
+        let ZarrVariable {
+            dims,
+            shape,
+            chunks,
+            ..
+        } = variable;
         if dims.len() != shape.len() || chunks.len() != shape.len() {
             return Err(Error::invalid(
                 what,
-                format!("dimensions {dims:?}, shape {shape:?} and chunks {chunks:?} differ in number"),
+                format!(
+                    "dimensions {dims:?}, shape {shape:?} and chunks {chunks:?} differ in number"
+                ),
             ));
         }
         if chunks.contains(&0) {
-            return Err(Error::invalid(what, format!("chunks {chunks:?} hold no pixel")));
+            return Err(Error::invalid(
+                what,
+                format!("chunks {chunks:?} hold no pixel"),
+            ));
         }
-        if let Some(nodata) = variable.nodata.filter(|nodata| !nodata.fits(variable.dtype)) {
+        if let Some(nodata) = variable
+            .nodata
+            .filter(|nodata| !nodata.fits(variable.dtype))
+        {
             let reason = format!("nodata {nodata} is no value of {}", variable.dtype);
             return Err(Error::invalid(what, reason));
         }
         for coordinate in &spec.coordinates {
-            let Some(axis) = dims.iter().position(|dim| Some(dim) == coordinate.dim.as_ref())
+            let Some(axis) = dims
+                .iter()
+                .position(|dim| Some(dim) == coordinate.dim.as_ref())
             else {
                 continue;
             };
@@ -339,7 +380,9 @@ fn store_coordinate(
     let array = builder
         .build(Arc::clone(store), &format!("/{}", coordinate.name))
         .map_err(zarr_error(path, &coordinate.name))?;
-    array.store_metadata().map_err(zarr_error(path, &coordinate.name))?;
+    array
+        .store_metadata()
+        .map_err(zarr_error(path, &coordinate.name))?;
     if shape != [0] {
         let origin = vec![0; shape.len()];
         match encoded {
@@ -380,7 +423,11 @@ fn zarr_type(dtype: DType) -> DataType {
 )]
 fn fill_bytes(dtype: DType, nodata: Option<Number>) -> Vec<u8> {
     let floating = dtype.is_float() || dtype.is_complex();
-    let value = nodata.unwrap_or(if floating { Number::Float(f64::NAN) } else { Number::Int(0) });
+    let value = nodata.unwrap_or(if floating {
+        Number::Float(f64::NAN)
+    } else {
+        Number::Int(0)
+    });
     let float = value.as_f64();
     let int = match value {
         Number::Int(int) => int,
