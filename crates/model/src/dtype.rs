@@ -147,7 +147,9 @@ impl FromStr for DType {
         DType::ALL
             .into_iter()
             .find(|dtype| dtype.name() == name)
-            .ok_or_else(|| UnknownDType { found: name.to_owned() })
+            .ok_or_else(|| UnknownDType {
+                found: name.to_owned(),
+            })
     }
 }
 
@@ -191,9 +193,15 @@ impl Number {
             }
             (None, value) => match dtype {
                 DType::Bool => matches!(value.as_f64(), 0.0 | 1.0),
-                DType::Float16 => !value.as_f64().is_finite() || value.as_f64().abs() <= 65504.0,
+                DType::Float16 => {
+                    !value.as_f64().is_finite() || half::f16::from_f64(value.as_f64()).is_finite()
+                }
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    reason = "whether it overflows is the question"
+                )]
                 DType::Float32 => {
-                    !value.as_f64().is_finite() || value.as_f64().abs() <= f64::from(f32::MAX)
+                    !value.as_f64().is_finite() || (value.as_f64() as f32).is_finite()
                 }
                 _ => true,
             },
@@ -250,7 +258,13 @@ mod tests {
         for dtype in DType::ALL {
             assert_eq!(dtype.name().parse(), Ok(dtype));
         }
-        assert!("float".parse::<DType>().unwrap_err().to_string().contains("float32"));
+        assert!(
+            "float"
+                .parse::<DType>()
+                .unwrap_err()
+                .to_string()
+                .contains("float32")
+        );
     }
 
     #[test]
@@ -262,5 +276,10 @@ mod tests {
         assert!(Number::Float(f64::NAN).fits(DType::Float32));
         assert!(Number::Int(i128::from(u64::MAX)).fits(DType::UInt64));
         assert!(!Number::Float(0.5).fits(DType::UInt8));
+        // Written with fewer digits than it has, the largest float32 rounds to itself.
+        assert!(Number::Float(-3.4028235e38).fits(DType::Float32));
+        assert!(!Number::Float(3.5e38).fits(DType::Float32));
+        assert!(Number::Float(65504.0).fits(DType::Float16));
+        assert!(!Number::Float(65520.0).fits(DType::Float16));
     }
 }
