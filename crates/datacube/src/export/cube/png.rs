@@ -48,8 +48,10 @@ pub fn write_png(
                     "an RGB has three planes",
                 ));
             };
-            let mut rgb_options = RgbOptions::default();
-            rgb_options.range = options.colours.range;
+            let rgb_options = match options.colours.range {
+                Some((low, high)) => RgbOptions::default().range(low, high),
+                None => RgbOptions::default(),
+            };
             rgb([red, green, blue], &rgb_options)?
         }
         Subject::Variable => {
