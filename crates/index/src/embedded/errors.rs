@@ -1,0 +1,60 @@
+//! What SQLite's result codes mean to the caller.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// Where the index is, for messages.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) url: String,
+    pub(super) path: PathBuf,
+    pub(super) busy_timeout: Duration,
+}
+
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const READ_ONLY: i32 = 8;
+const FULL: i32 = 13;
+const CANNOT_OPEN: i32 = 14;
+const NOT_A_DATABASE: i32 = 26;
+
+/// SQLite's primary result code.
+fn code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(code(error), Some(BUSY | LOCKED))
+}
+
+pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
+    matches!(code(error), Some(READ_ONLY | CANNOT_OPEN))
+}
+
+pub(super) fn is_not_a_database(error: &sqlx::Error) -> bool {
+    code(error) == Some(NOT_A_DATABASE)
+}
+
+impl Place {
+    /// What a failure to do `action` is to the caller.
+    pub(super) fn failed(&self, action: &'static str) -> impl Fn(sqlx::Error) -> Error {
+        let place = self.clone();
+        move |source| {
+            let url = place.url.clone();
+            match code(&source) {
+                Some(BUSY | LOCKED) => Error::Locked { url, waited: place.busy_timeout },
+                Some(READ_ONLY) => Error::ReadOnly {
+                    url,
+                    reason: "the file or its folder cannot be written; change that, or copy \
+                             the file"
+                        .to_owned(),
+                },
+                Some(FULL) => Error::NoSpace { url },
+                _ => Error::Database { url, action, source },
+            }
+        }
+    }
+}

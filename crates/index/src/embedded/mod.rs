@@ -1,0 +1,411 @@
+//! The embedded index: one SQLite file, no server.
+//!
+//! Documents are kept whole; beside them stand the columns, R*Tree and tables
+//! by which datasets are found (`migrations/sqlite` has the schema, with the
+//! reasons). The file may be used by several processes at once.
+
+mod add;
+mod connect;
+mod definitions;
+mod errors;
+mod plan;
+mod read;
+mod search;
+mod sql;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datacube_model::{Dataset, MetadataType, Product};
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use sqlx::Connection;
+use sqlx::sqlite::{Sqlite, SqliteConnection};
+use tokio::sync::{MutexGuard, RwLock};
+use uuid::Uuid;
+
+use crate::catalog::{
+    AddOptions, AddOutcome, Added, ArchiveReport, Index, IndexInfo, InitOptions, InitOutcome,
+};
+use crate::error::{Error, Kind, Result};
+use crate::memory::same;
+use crate::migrate;
+use crate::open::OpenOptions;
+use crate::query::Query;
+use crate::time_range::micros;
+
+use connect::Connections;
+use definitions::Definitions;
+use errors::Place;
+
+type Transaction<'a> = sqlx::Transaction<'a, Sqlite>;
+
+/// An index in one SQLite file.
+#[derive(Debug)]
+pub struct EmbeddedIndex {
+    place: Place,
+    options: OpenOptions,
+    /// `None` while there is no index of this version in the file.
+    connections: RwLock<Option<Arc<Connections>>>,
+    /// What was last read of the definitions.
+    definitions: std::sync::RwLock<Option<Arc<Definitions>>>,
+}
+
+impl EmbeddedIndex {
+    /// Opens the index in the file at `path`.
+    ///
+    /// Nothing is created. Where there is no file yet, or one of an older
+    /// version, every method fails saying so until [`Index::init`] is called.
+    ///
+    /// # Errors
+    /// [`Error::NotAnIndex`], [`Error::SchemaTooNew`], or whatever keeps the
+    /// file from being read.
+    pub async fn open(path: impl Into<PathBuf>, options: &OpenOptions) -> Result<Self> {
+        let path = path.into();
+        let place = Place {
+            url: format!("sqlite:{}", path.display()),
+            path,
+            busy_timeout: options.busy_timeout,
+        };
+        let index = EmbeddedIndex {
+            place,
+            options: options.clone(),
+            connections: RwLock::new(None),
+            definitions: std::sync::RwLock::new(None),
+        };
+        match index.connections().await {
+            Ok(_) | Err(Error::NotInitialised { .. } | Error::SchemaTooOld { .. }) => Ok(index),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.place.path
+    }
+
+    /// Waits until every connection to the file is closed; the last one to
+    /// close moves what is in the write-ahead log into the file.
+    ///
+    /// # Errors
+    /// When that cannot be written; it is then done by the next to open it.
+    pub async fn close(self) -> Result<()> {
+        let Some(connections) = self.connections.into_inner() else { return Ok(()) };
+        match Arc::try_unwrap(connections) {
+            Ok(connections) => {
+                connections.close().await.map_err(self.place.failed("close the file"))
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn connections(&self) -> Result<Arc<Connections>> {
+        if let Some(connections) = self.connections.read().await.as_ref() {
+            return Ok(Arc::clone(connections));
+        }
+        let mut slot = self.connections.write().await;
+        if let Some(connections) = slot.as_ref() {
+            return Ok(Arc::clone(connections));
+        }
+        let connections = Arc::new(Connections::open(&self.place, &self.options).await?);
+        *slot = Some(Arc::clone(&connections));
+        Ok(connections)
+    }
+
+    async fn reader(&self) -> Result<sqlx::pool::PoolConnection<Sqlite>> {
+        let connections = self.connections().await?;
+        connections.read.acquire().await.map_err(self.place.failed("open the file"))
+    }
+
+    async fn writer<'c>(
+        &self,
+        connections: &'c Connections,
+    ) -> Result<MutexGuard<'c, SqliteConnection>> {
+        match &connections.write {
+            Some(connection) => Ok(connection.lock().await),
+            None => Err(Error::ReadOnly {
+                url: self.place.url.clone(),
+                reason: connections.read_only_reason.to_owned(),
+            }),
+        }
+    }
+
+    /// Begins to write: from here on nobody else does.
+    async fn begin<'c>(&self, connection: &'c mut SqliteConnection) -> Result<Transaction<'c>> {
+        let begun = connection.begin_with("BEGIN IMMEDIATE").await;
+        begun.map_err(self.place.failed("begin to write"))
+    }
+
+    async fn commit(&self, transaction: Transaction<'_>) -> Result<()> {
+        transaction.commit().await.map_err(self.place.failed("commit"))
+    }
+
+    /// The definitions as they are now.
+    async fn definitions(&self) -> Result<Arc<Definitions>> {
+        let mut connection = self.reader().await?;
+        self.definitions_seen_by(&mut connection).await
+    }
+
+    async fn definitions_seen_by(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Arc<Definitions>> {
+        let failed = self.place.failed("read its products");
+        let known = self.known_definitions();
+        let revision = definitions::revision(connection).await.map_err(&failed)?;
+        if let Some(known) = known.filter(|known| known.revision == revision) {
+            return Ok(known);
+        }
+        // In a writer's transaction this is a savepoint, and as good.
+        let mut transaction = connection.begin().await.map_err(&failed)?;
+        let read = Arc::new(Definitions::read(&mut transaction, &self.place).await?);
+        transaction.commit().await.map_err(&failed)?;
+        Ok(read)
+    }
+
+    fn known_definitions(&self) -> Option<Arc<Definitions>> {
+        self.definitions.read().expect("nothing panics while it is held").clone()
+    }
+
+    /// Remembers definitions that were read outside of any writing transaction.
+    fn remember(&self, definitions: &Arc<Definitions>) {
+        let mut slot = self.definitions.write().expect("nothing panics while it is held");
+        *slot = Some(Arc::clone(definitions));
+    }
+
+    /// The definitions as they are now, remembered.
+    async fn current_definitions(&self) -> Result<Arc<Definitions>> {
+        let definitions = self.definitions().await?;
+        self.remember(&definitions);
+        Ok(definitions)
+    }
+
+    /// Adds a metadata type within a transaction.
+    async fn put_metadata_type(
+        &self,
+        transaction: &mut Transaction<'_>,
+        known: &Definitions,
+        given: &MetadataType,
+    ) -> Result<Added> {
+        if let Some((_, stored)) = known.metadata_types.get(given.name()) {
+            let name = given.name();
+            return same(Kind::MetadataType, name, stored.document(), given.document());
+        }
+        let failed = self.place.failed("add a metadata type");
+        sqlx::query("INSERT INTO metadata_type (name, document, added_us) VALUES (?1, ?2, ?3)")
+            .bind(given.name())
+            .bind(given.document().to_string())
+            .bind(micros(Timestamp::now()))
+            .execute(&mut **transaction)
+            .await
+            .map_err(&failed)?;
+        for name in definitions::stored_fields(given) {
+            sqlx::query("INSERT INTO search_field (name) VALUES (?1) ON CONFLICT DO NOTHING")
+                .bind(name)
+                .execute(&mut **transaction)
+                .await
+                .map_err(&failed)?;
+        }
+        Ok(Added::New)
+    }
+
+    async fn put_product(
+        &self,
+        transaction: &mut Transaction<'_>,
+        known: &Definitions,
+        given: &Product,
+    ) -> Result<Added> {
+        // The type first: a product of another type is no product that we have.
+        let metadata_type = given.metadata_type();
+        self.put_metadata_type(transaction, known, metadata_type).await?;
+        if let Some((_, stored)) = known.products.get(given.name()) {
+            return same(Kind::Product, given.name(), stored.document(), given.document());
+        }
+        sqlx::query(
+            "INSERT INTO product (name, metadata_type, document, added_us) \
+             SELECT ?1, key, ?2, ?3 FROM metadata_type WHERE name = ?4",
+        )
+        .bind(given.name())
+        .bind(given.document().to_string())
+        .bind(micros(Timestamp::now()))
+        .bind(metadata_type.name())
+        .execute(&mut **transaction)
+        .await
+        .map_err(self.place.failed("add a product"))?;
+        Ok(Added::New)
+    }
+
+    /// Sets `archived_us` of those that are in the other state.
+    async fn mark(&self, ids: &[Uuid], archived_us: Option<i64>) -> Result<ArchiveReport> {
+        let failed = self.place.failed("change datasets");
+        let connections = self.connections().await?;
+        let mut connection = self.writer(&connections).await?;
+        let mut transaction = self.begin(&mut connection).await?;
+        let mut report = ArchiveReport::default();
+        for id in ids {
+            let state: Option<(i64, Option<i64>)> =
+                sqlx::query_as("SELECT key, archived_us FROM dataset WHERE id = ?1")
+                    .bind(id.as_bytes().as_slice())
+                    .fetch_optional(&mut *transaction)
+                    .await
+                    .map_err(&failed)?;
+            let Some((key, stored)) = state else {
+                report.unknown.push(*id);
+                continue;
+            };
+            if stored.is_some() == archived_us.is_some() {
+                report.unchanged.push(*id);
+                continue;
+            }
+            sqlx::query("UPDATE dataset SET archived_us = ?1 WHERE key = ?2")
+                .bind(archived_us)
+                .bind(key)
+                .execute(&mut *transaction)
+                .await
+                .map_err(&failed)?;
+            report.changed.push(*id);
+        }
+        self.commit(transaction).await?;
+        Ok(report)
+    }
+}
+
+#[async_trait]
+impl Index for EmbeddedIndex {
+    fn url(&self) -> &str {
+        &self.place.url
+    }
+
+    async fn init(&self, options: &InitOptions) -> Result<InitOutcome> {
+        let outcome = match self.connections().await {
+            Ok(_) => InitOutcome::Unchanged,
+            Err(Error::NotInitialised { .. } | Error::SchemaTooOld { .. }) => {
+                connect::create_or_update(&self.place, &self.options).await?
+            }
+            Err(other) => return Err(other),
+        };
+        if !options.default_types {
+            return Ok(outcome);
+        }
+        let known = self.current_definitions().await?;
+        let missing: Vec<MetadataType> = MetadataType::builtin()
+            .into_iter()
+            .filter(|built_in| !known.metadata_types.contains_key(built_in.name()))
+            .collect();
+        if missing.is_empty() {
+            return Ok(outcome);
+        }
+        let connections = self.connections().await?;
+        let mut connection = self.writer(&connections).await?;
+        let mut transaction = self.begin(&mut connection).await?;
+        let known = self.definitions_seen_by(&mut transaction).await?;
+        for built_in in missing {
+            if !known.metadata_types.contains_key(built_in.name()) {
+                self.put_metadata_type(&mut transaction, &known, &built_in).await?;
+            }
+        }
+        self.commit(transaction).await?;
+        Ok(match outcome {
+            InitOutcome::Unchanged => InitOutcome::Updated,
+            other => other,
+        })
+    }
+
+    async fn check(&self) -> Result<IndexInfo> {
+        let connections = self.connections().await?;
+        let mut connection = self.reader().await?;
+        let (n_products, n_datasets): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM product), (SELECT count(*) FROM dataset)",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(self.place.failed("count its datasets"))?;
+        Ok(IndexInfo {
+            driver: "sqlite",
+            url: self.place.url.clone(),
+            schema_version: migrate::current_version(),
+            writable: connections.write.is_some(),
+            n_products: n_products.unsigned_abs(),
+            n_datasets: n_datasets.unsigned_abs(),
+        })
+    }
+
+    async fn add_metadata_type(&self, metadata_type: &MetadataType) -> Result<Added> {
+        let connections = self.connections().await?;
+        let mut connection = self.writer(&connections).await?;
+        let mut transaction = self.begin(&mut connection).await?;
+        let known = self.definitions_seen_by(&mut transaction).await?;
+        let added = self.put_metadata_type(&mut transaction, &known, metadata_type).await?;
+        self.commit(transaction).await?;
+        Ok(added)
+    }
+
+    async fn metadata_type(&self, name: &str) -> Result<MetadataType> {
+        let known = self.current_definitions().await?;
+        match known.metadata_types.get(name) {
+            Some((_, found)) => Ok(found.clone()),
+            None => Err(Error::NotFound {
+                kind: Kind::MetadataType,
+                name: name.to_owned(),
+                known: known.metadata_types.keys().cloned().collect(),
+            }),
+        }
+    }
+
+    async fn metadata_types(&self) -> Result<Vec<MetadataType>> {
+        let known = self.current_definitions().await?;
+        Ok(known.metadata_types.values().map(|(_, found)| found.clone()).collect())
+    }
+
+    async fn add_product(&self, product: &Product) -> Result<Added> {
+        let connections = self.connections().await?;
+        let mut connection = self.writer(&connections).await?;
+        let mut transaction = self.begin(&mut connection).await?;
+        let known = self.definitions_seen_by(&mut transaction).await?;
+        let added = self.put_product(&mut transaction, &known, product).await?;
+        self.commit(transaction).await?;
+        Ok(added)
+    }
+
+    async fn product(&self, name: &str) -> Result<Arc<Product>> {
+        let known = self.current_definitions().await?;
+        known.product(name).map(|(_, product)| Arc::clone(product))
+    }
+
+    async fn products(&self) -> Result<Vec<Arc<Product>>> {
+        Ok(self.current_definitions().await?.product_list())
+    }
+
+    async fn add_datasets(
+        &self,
+        datasets: Vec<Dataset>,
+        options: &AddOptions,
+    ) -> Result<Vec<AddOutcome>> {
+        self.put_datasets(datasets, options).await
+    }
+
+    async fn datasets(&self, ids: &[Uuid]) -> Result<Vec<Option<Dataset>>> {
+        self.read_by_ids(ids).await
+    }
+
+    async fn has(&self, ids: &[Uuid]) -> Result<Vec<bool>> {
+        Ok(self.keys_of(ids).await?.iter().map(Option::is_some).collect())
+    }
+
+    fn search<'a>(&'a self, query: &Query) -> BoxStream<'a, Result<Dataset>> {
+        self.stream(query.clone())
+    }
+
+    async fn count(&self, query: &Query) -> Result<u64> {
+        self.count_found(query).await
+    }
+
+    async fn archive(&self, ids: &[Uuid], when: Timestamp) -> Result<ArchiveReport> {
+        self.mark(ids, Some(micros(when))).await
+    }
+
+    async fn restore(&self, ids: &[Uuid]) -> Result<ArchiveReport> {
+        self.mark(ids, None).await
+    }
+}

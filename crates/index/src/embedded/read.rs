@@ -1,0 +1,152 @@
+//! From keys and ids to datasets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datacube_model::{Dataset, Location, Product};
+use sqlx::sqlite::SqliteConnection;
+use uuid::Uuid;
+
+use super::EmbeddedIndex;
+use super::definitions::Definitions;
+use crate::error::{Error, Result};
+use crate::time_range::from_micros;
+
+/// Ids or keys of one statement.
+const CHUNK: usize = 512;
+
+/// Fewer documents than this are read where they are; more of them on a
+/// thread that may be busy.
+const FEW: usize = 8;
+
+/// Key, product, archived, indexed, document, locations.
+type DatasetRow = (i64, i64, Option<i64>, i64, String, String);
+
+/// Ids as a JSON list of hexadecimal texts, for `unhex`.
+pub(super) fn hex_list<'a>(ids: impl IntoIterator<Item = &'a Uuid>) -> String {
+    let mut list = String::from("[");
+    for id in ids {
+        if list.len() > 1 {
+            list.push(',');
+        }
+        list.push('"');
+        list.push_str(id.simple().encode_lower(&mut Uuid::encode_buffer()));
+        list.push('"');
+    }
+    list.push(']');
+    list
+}
+
+impl EmbeddedIndex {
+    /// The keys of datasets, in the order of `ids`.
+    pub(super) async fn keys_of(&self, ids: &[Uuid]) -> Result<Vec<Option<i64>>> {
+        let mut connection = self.reader().await?;
+        let mut keys: HashMap<Uuid, i64> = HashMap::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+                "SELECT d.id, d.key FROM json_each(?1) AS given \
+                 CROSS JOIN dataset AS d ON d.id = unhex(given.value)",
+            )
+            .bind(hex_list(chunk))
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(self.place.failed("look for datasets"))?;
+            keys.extend(rows);
+        }
+        Ok(ids.iter().map(|id| keys.get(id).copied()).collect())
+    }
+
+    pub(super) async fn read_by_ids(&self, ids: &[Uuid]) -> Result<Vec<Option<Dataset>>> {
+        let known = self.current_definitions().await?;
+        let keys: Vec<i64> = self.keys_of(ids).await?.into_iter().flatten().collect();
+        let mut found: HashMap<Uuid, Dataset> = HashMap::with_capacity(keys.len());
+        for chunk in keys.chunks(CHUNK) {
+            let datasets = self.read_by_keys(chunk, &known).await?;
+            found.extend(datasets.into_iter().map(|dataset| (dataset.id(), dataset)));
+        }
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    }
+
+    /// The datasets of those keys, in their order; those that are gone by now
+    /// are left out.
+    pub(super) async fn read_by_keys(
+        &self,
+        keys: &[i64],
+        known: &Arc<Definitions>,
+    ) -> Result<Vec<Dataset>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.reader().await?;
+        let list: Vec<String> = keys.iter().map(i64::to_string).collect();
+        let rows: Vec<DatasetRow> = sqlx::query_as(
+            "SELECT d.key, d.product, d.archived_us, d.indexed_us, t.text, ( \
+                 SELECT json_group_array(json_array(l.uri, l.archived_us) ORDER BY l.priority) \
+                 FROM location AS l WHERE l.dataset = d.key) \
+             FROM json_each(?1) AS given \
+             CROSS JOIN dataset AS d ON d.key = given.value \
+             CROSS JOIN document AS t ON t.dataset = d.key",
+        )
+        .bind(format!("[{}]", list.join(",")))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(self.place.failed("read datasets"))?;
+        let known = self.knowing_products(&mut connection, known, &rows).await?;
+        drop(connection);
+        let order: HashMap<i64, usize> = keys.iter().enumerate().map(|(i, key)| (*key, i)).collect();
+        let url = self.place.url.clone();
+        let make = move || {
+            let mut datasets = rows
+                .into_iter()
+                .map(|row| Ok((order.get(&row.0).copied(), made(row, &known, &url)?)))
+                .collect::<Result<Vec<(Option<usize>, Dataset)>>>()?;
+            datasets.sort_by_key(|(place, _)| *place);
+            Ok(datasets.into_iter().map(|(_, dataset)| dataset).collect())
+        };
+        if keys.len() <= FEW {
+            return make();
+        }
+        tokio::task::spawn_blocking(make).await.expect("reading documents does not panic")
+    }
+
+    /// The definitions, read again where a row is of a product that came since.
+    async fn knowing_products(
+        &self,
+        connection: &mut SqliteConnection,
+        known: &Arc<Definitions>,
+        rows: &[DatasetRow],
+    ) -> Result<Arc<Definitions>> {
+        if rows.iter().all(|row| known.product_by_key(row.1).is_some()) {
+            return Ok(Arc::clone(known));
+        }
+        self.definitions_seen_by(connection).await
+    }
+}
+
+fn made(row: DatasetRow, known: &Definitions, url: &str) -> Result<Dataset> {
+    let (key, product, archived_us, indexed_us, text, locations) = row;
+    let corrupt = |reason: String| Error::Corrupt {
+        url: url.to_owned(),
+        what: format!("dataset number {key}"),
+        reason,
+    };
+    let product: &Arc<Product> = known
+        .product_by_key(product)
+        .ok_or_else(|| corrupt(format!("its product, number {product}, is not there")))?;
+    let document = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
+    let locations: Vec<(String, Option<i64>)> =
+        serde_json::from_str(&locations).map_err(|error| corrupt(error.to_string()))?;
+    let locations = locations.into_iter().map(|(uri, archived_us)| {
+        let location = Location::new(uri);
+        match archived_us {
+            Some(us) => location.archived_at(from_micros(us)),
+            None => location,
+        }
+    });
+    let dataset = Dataset::from_document(document, Arc::clone(product), Vec::<Location>::new())
+        .map_err(|error| corrupt(error.to_string()))?;
+    Ok(dataset
+        .with_locations(locations)
+        .with_archived(archived_us.map(from_micros))
+        .with_indexed(Some(from_micros(indexed_us))))
+}

@@ -1,0 +1,146 @@
+//! Searching and counting: a plan, then page after page.
+
+use std::sync::Arc;
+
+use datacube_model::Dataset;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use super::EmbeddedIndex;
+use super::definitions::Definitions;
+use super::plan::{Place, Plan};
+use crate::error::Result;
+use crate::query::Query;
+use crate::resolve::Resolved;
+
+/// The first page is small, so that the first dataset comes soon; the pages
+/// after it grow to the largest.
+const FIRST_PAGE: usize = 32;
+const LARGEST_PAGE: usize = 512;
+
+/// Rows that are looked at together where only their number is asked for.
+const COUNT_PAGE: i64 = 4096;
+
+/// A search that has begun.
+struct Search {
+    resolved: Resolved,
+    known: Arc<Definitions>,
+    plan: Plan,
+    /// What a walk has found and not given yet, or what was gathered; in
+    /// reverse order.
+    pending: Vec<Place>,
+    after: Option<Place>,
+    is_end: bool,
+    left: usize,
+    page: usize,
+}
+
+impl EmbeddedIndex {
+    /// The datasets that a query finds.
+    pub(super) fn stream(&self, query: Query) -> BoxStream<'_, Result<Dataset>> {
+        let begun = stream::once(async move { self.begin_search(&query).await });
+        let pages = begun.map_ok(move |search| {
+            stream::try_unfold(search, move |search| self.next_page(search))
+        });
+        let datasets = pages.try_flatten().map_ok(|page| stream::iter(page.into_iter().map(Ok)));
+        datasets.try_flatten().boxed()
+    }
+
+    async fn begin_search(&self, query: &Query) -> Result<Option<Search>> {
+        let known = self.current_definitions().await?;
+        let resolved = Resolved::new(query, &known.product_list())?;
+        if resolved.is_nothing() {
+            return Ok(None);
+        }
+        let mut connection = self.reader().await?;
+        let mut plan = self.plan(&mut connection, &resolved, &known).await?;
+        let (pending, is_end) = match &mut plan {
+            Plan::Gathered(places) => {
+                places.reverse();
+                (std::mem::take(places), true)
+            }
+            Plan::Walk(_) => (Vec::new(), false),
+        };
+        let left = resolved.limit.unwrap_or(usize::MAX);
+        Ok(Some(Search {
+            resolved,
+            known,
+            plan,
+            pending,
+            after: None,
+            is_end,
+            left,
+            page: FIRST_PAGE,
+        }))
+    }
+
+    /// The next datasets, and the search to go on with.
+    async fn next_page(
+        &self,
+        search: Option<Search>,
+    ) -> Result<Option<(Vec<Dataset>, Option<Search>)>> {
+        let Some(mut search) = search else { return Ok(None) };
+        let wanted = search.page.min(search.left);
+        search.page = (search.page * 2).min(LARGEST_PAGE);
+        if wanted == 0 {
+            return Ok(None);
+        }
+        while search.pending.len() < wanted && !search.is_end {
+            self.walk_on(&mut search).await?;
+        }
+        if search.pending.is_empty() {
+            return Ok(None);
+        }
+        let rest = search.pending.len().saturating_sub(wanted);
+        let keys: Vec<i64> = search.pending.drain(rest..).rev().map(|place| place.key).collect();
+        search.left -= keys.len();
+        let datasets = self.read_by_keys(&keys, &search.known).await?;
+        Ok(Some((datasets, Some(search))))
+    }
+
+    async fn walk_on(&self, search: &mut Search) -> Result<()> {
+        let Plan::Walk(walk) = &search.plan else {
+            search.is_end = true;
+            return Ok(());
+        };
+        let n_rows = i64::try_from(search.page).unwrap_or(COUNT_PAGE);
+        let mut connection = self.reader().await?;
+        let (mut places, after) = self
+            .step(&mut connection, walk, &search.resolved, &search.known, search.after, n_rows)
+            .await?;
+        search.is_end = after.is_none();
+        search.after = after;
+        places.reverse();
+        places.append(&mut search.pending);
+        search.pending = places;
+        Ok(())
+    }
+
+    pub(super) async fn count_found(&self, query: &Query) -> Result<u64> {
+        let known = self.current_definitions().await?;
+        let resolved = Resolved::new(query, &known.product_list())?;
+        if resolved.is_nothing() {
+            return Ok(0);
+        }
+        let limit = resolved.limit.map_or(u64::MAX, |limit| limit as u64);
+        let mut connection = self.reader().await?;
+        let walk = match self.plan(&mut connection, &resolved, &known).await? {
+            Plan::Gathered(places) => return Ok((places.len() as u64).min(limit)),
+            Plan::Walk(walk) => walk,
+        };
+        if resolved.area.is_none() {
+            let n = self.count_walk(&mut connection, &walk, &resolved, &known).await?;
+            return Ok(n.unsigned_abs().min(limit));
+        }
+        let (mut n, mut after) = (0_u64, None);
+        loop {
+            let (places, next) = self
+                .step(&mut connection, &walk, &resolved, &known, after, COUNT_PAGE)
+                .await?;
+            n += places.len() as u64;
+            if next.is_none() || n >= limit {
+                return Ok(n.min(limit));
+            }
+            after = next;
+        }
+    }
+}

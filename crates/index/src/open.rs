@@ -1,0 +1,180 @@
+//! From an index URL to an index.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::catalog::{Index, InitOptions};
+use crate::embedded::EmbeddedIndex;
+use crate::error::{Error, Result};
+use crate::memory::MemoryIndex;
+
+/// How an index is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// Never write, not even when the file could be written (default: no).
+    pub read_only: bool,
+    /// How long to wait for another process that is writing (default: 30 s).
+    pub busy_timeout: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions { read_only: false, busy_timeout: Duration::from_secs(30) }
+    }
+}
+
+impl OpenOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Never writes, or may.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Waits so long for another process that is writing.
+    #[must_use]
+    pub fn busy_timeout(mut self, wait: Duration) -> Self {
+        self.busy_timeout = wait;
+        self
+    }
+
+    /// Opens the index at `url`, see [`open`].
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub async fn open(&self, url: &str) -> Result<Arc<dyn Index>> {
+        match Address::parse(url)? {
+            Address::Memory => Ok(Arc::new(MemoryIndex::new())),
+            Address::Sqlite { path, read_only } => {
+                let options = self.clone().read_only(self.read_only || read_only);
+                Ok(Arc::new(EmbeddedIndex::open(path, &options).await?))
+            }
+        }
+    }
+}
+
+/// Opens the index at `url`: `sqlite:PATH` for the embedded index in a file,
+/// `memory:` for one that is gone when it is dropped.
+///
+/// `sqlite:PATH?mode=ro` opens for reading only. Nothing is created: a file
+/// that is not there yet makes an index that answers
+/// [`Error::NotInitialised`] until [`Index::init`] is called on it.
+///
+/// # Errors
+/// [`Error::InvalidUrl`]; [`Error::NotAnIndex`] for a file that is something
+/// else; [`Error::SchemaTooNew`] for one that a newer program made.
+pub async fn open(url: &str) -> Result<Arc<dyn Index>> {
+    OpenOptions::new().open(url).await
+}
+
+/// Opens the index at `url` and makes it ready for use: a file that is not
+/// there, or is of an older version, is created or brought up to date.
+///
+/// # Errors
+/// As [`open`] and [`Index::init`].
+pub async fn open_or_init(url: &str) -> Result<Arc<dyn Index>> {
+    let index = open(url).await?;
+    match index.check().await {
+        Ok(_) => {}
+        Err(Error::NotInitialised { .. } | Error::SchemaTooOld { .. }) => {
+            index.init(&InitOptions::default()).await?;
+        }
+        Err(other) => return Err(other),
+    }
+    Ok(index)
+}
+
+/// What an index URL points to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Address {
+    Memory,
+    Sqlite { path: PathBuf, read_only: bool },
+}
+
+impl Address {
+    fn parse(url: &str) -> Result<Self> {
+        let refuse = |reason: &str| {
+            Err(Error::InvalidUrl { url: without_password(url), reason: reason.to_owned() })
+        };
+        let Some((scheme, rest)) = url.split_once(':') else {
+            return refuse("it has no scheme");
+        };
+        match scheme {
+            "memory" if rest.trim_matches('/').is_empty() => Ok(Address::Memory),
+            "memory" => refuse("`memory:` takes nothing after the colon"),
+            "sqlite" => {
+                // sqlite:PATH, sqlite://PATH and sqlite:///ABSOLUTE mean the same.
+                let rest = rest.strip_prefix("//").unwrap_or(rest);
+                let (path, read_only) = match rest.rsplit_once('?') {
+                    None | Some((_, "mode=rw")) => {
+                        (rest.strip_suffix("?mode=rw").unwrap_or(rest), false)
+                    }
+                    Some((path, "mode=ro")) => (path, true),
+                    Some(_) => return refuse("the only options are `?mode=ro` and `?mode=rw`"),
+                };
+                match path {
+                    "" => refuse("it names no file"),
+                    ":memory:" => refuse("an index in memory is `memory:`"),
+                    path => Ok(Address::Sqlite { path: PathBuf::from(path), read_only }),
+                }
+            }
+            "postgresql" | "postgres" => {
+                refuse("this version has no PostgreSQL index")
+            }
+            _ => refuse("its scheme is not known"),
+        }
+    }
+}
+
+/// The URL with any password between `:` and `@` replaced.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority_end = rest.find('/').unwrap_or(rest.len());
+    match rest[..authority_end].rsplit_once('@') {
+        Some((user, host)) => {
+            let name = user.split(':').next().unwrap_or_default();
+            let shown = if user.contains(':') { format!("{name}:***") } else { name.to_owned() };
+            format!("{scheme}://{shown}@{host}{}", &rest[authority_end..])
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read() {
+        let sqlite = |path: &str, read_only| Address::Sqlite { path: path.into(), read_only };
+        for (url, expected) in [
+            ("memory:", Address::Memory),
+            ("memory://", Address::Memory),
+            ("sqlite:a/b.db", sqlite("a/b.db", false)),
+            ("sqlite:/a/b.db", sqlite("/a/b.db", false)),
+            ("sqlite://a.db", sqlite("a.db", false)),
+            ("sqlite:///a/b c.db?mode=ro", sqlite("/a/b c.db", true)),
+            ("sqlite:a.db?mode=rw", sqlite("a.db", false)),
+        ] {
+            assert_eq!(Address::parse(url).expect(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_without_its_password() {
+        for url in ["", "a.db", "memory:x", "sqlite:", "sqlite:a?mode=x", "oracle:x", "sqlite::memory:"] {
+            let error = Address::parse(url).expect_err(url).to_string();
+            assert!(error.contains("sqlite:PATH"), "{error}");
+        }
+        let error = Address::parse("postgresql://me:secret@host/db").expect_err("no such index");
+        assert!(!error.to_string().contains("secret"), "{error}");
+        assert!(error.to_string().contains("me:***@host/db"), "{error}");
+    }
+}
