@@ -96,7 +96,7 @@ proptest! {
     #[test]
     fn the_lattice_keeps_its_bound(
         pair in 0..PAIRS.len(),
-        (u, v) in (0.0..1.0, 0.0..1.0),
+        (u, v) in (0.0..1.0f64, 0.0..1.0f64),
         log_pixel in 1.0..4.5f64,
         log_zoom in -0.7..0.7f64,
         log_tolerance in -4.0..-1.0f64,
@@ -122,7 +122,7 @@ proptest! {
     #[test]
     fn the_window_changes_nothing(
         pair in 0..PAIRS.len(),
-        (u, v) in (0.0..1.0, 0.0..1.0),
+        (u, v) in (0.0..1.0f64, 0.0..1.0f64),
         log_pixel in 1.0..4.0f64,
         mode in 0..3usize,
         (row, col) in (0usize..250, 0usize..350),

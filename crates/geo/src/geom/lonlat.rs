@@ -120,7 +120,10 @@ impl Geometry {
             let part = self.intersection(&strip)?;
             if !part.is_empty() {
                 let back = world * 360.0;
-                parts.push(part.map_coords(self.crs().cloned(), |p| Xy::new(p.x - back, p.y))?);
+                parts.push(part.map_coords(self.crs().cloned(), |p| {
+                    // Overlays round to some 1e-8 degrees.
+                    Xy::new((p.x - back).clamp(-180.0, 180.0), p.y)
+                })?);
             }
             world += 1.0;
         }

@@ -2,15 +2,18 @@
 //!
 //! The border of a window, mapped, is the border of its image, as long as the
 //! map is smooth; how much it bends between samples follows from second
-//! differences. Where the border jumps (antimeridian), fails to project or goes
-//! around a pole, the whole window is sampled instead and the box padded by the
-//! largest step between neighbours: more than needed, never less.
+//! differences. Where the border jumps (antimeridian), fails to project, or has
+//! points of the inside on its outside (half the world in UTM), the whole window
+//! is sampled instead and the box padded by the largest step between
+//! neighbours: more than needed, never less.
 
 use crate::transform::PixelMap;
 use crate::{BoundingBox, PixelWindow, Result, Xy};
 
 /// Samples on a side of the border.
 const PER_SIDE: usize = 17;
+/// Samples on a side that tell whether the border is around the inside.
+const PER_SIDE_PROBE: usize = 7;
 /// Samples on a side where the whole window is looked at.
 const PER_SIDE_INSIDE: usize = 33;
 /// What a float may be off by when it should have been an integer.
@@ -68,7 +71,11 @@ pub(super) fn hull(map: &PixelMap, window: &PixelWindow) -> Result<Hull> {
     }
     let border = boundary(map, window, PER_SIDE)?;
     if let (Some(slack), Some(bounds)) = (border.bend(), border.bounds()) {
-        return Ok(Hull::Box { bounds, slack });
+        let around = bounds.buffered(slack.x, slack.y);
+        let probe = grid(map, window, PER_SIDE_PROBE)?;
+        if probe.points().all(|p| around.contains_point(p)) {
+            return Ok(Hull::Box { bounds, slack });
+        }
     }
     let inside = grid(map, window, PER_SIDE_INSIDE)?;
     Ok(match inside.bounds() {
@@ -183,6 +190,9 @@ impl Samples {
                 }
             }
         }
-        most.map(|d| d + 1.0)
+        // At a horizon coordinates run away like a square root, by up to 2.4 of
+        // the last steps that are still seen.
+        let horizon = self.xs.iter().any(|x| x.is_nan());
+        most.map(|d| if horizon { 2.5 * d } else { d } + 1.0)
     }
 }
