@@ -1,0 +1,534 @@
+//! Selection by label: exact, nearest, from .. to, and periods of time.
+//!
+//! From .. to takes both ends in and works whichever way the coordinate runs
+//! and whichever end is given first.
+//! DIFFERENCE: xarray gives back nothing, silently, when the order of the ends
+//! does not match a descending coordinate.
+
+use std::ops::{RangeFrom, RangeInclusive, RangeToInclusive};
+
+use super::time::{Period, parse_period};
+use super::{Coord, CoordValues};
+use crate::error::{Error, Result};
+use crate::index::AxisIndex;
+
+/// One label, as a user writes it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CoordLabel {
+    /// A position.
+    Float(f64),
+    /// A whole number.
+    Int(i64),
+    /// A name, or a period of time: `2022`, `2022-01`, `2022-01-05T10:20`.
+    Text(String),
+    /// Nanoseconds since 1970-01-01T00:00:00 UTC.
+    Time(i64),
+}
+
+/// Which labels of a dimension to take, for `sel`.
+///
+/// ```
+/// use datacube_compute::Select;
+/// let january: Select = "2022-01".into();                 // every time of the month
+/// let spring: Select = ("2022-03", "2022-05").into();     // both months whole
+/// let column: Select = Select::nearest(151_200.0);        // one pixel
+/// let rows: Select = (6_090_000.0..=6_100_000.0).into();  // either way round
+/// # let _ = (january, spring, column, rows);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum Select {
+    /// This label. A period of time takes all of its times.
+    At(CoordLabel),
+    /// The label nearest to this one.
+    Nearest {
+        /// The position or time.
+        label: CoordLabel,
+        /// How far away it may be: units of the coordinate, seconds for times.
+        tolerance: Option<f64>,
+    },
+    /// All from the one to the other, both included; `None` is an open end.
+    Between(Option<CoordLabel>, Option<CoordLabel>),
+    /// These, in this order.
+    Each(Vec<CoordLabel>),
+}
+
+impl Select {
+    /// The nearest label, at whatever distance within the coordinate.
+    pub fn nearest(label: impl Into<CoordLabel>) -> Select {
+        Select::Nearest {
+            label: label.into(),
+            tolerance: None,
+        }
+    }
+
+    /// The nearest label no farther than `tolerance`.
+    pub fn nearest_within(label: impl Into<CoordLabel>, tolerance: f64) -> Select {
+        Select::Nearest {
+            label: label.into(),
+            tolerance: Some(tolerance),
+        }
+    }
+
+    /// The positions in `coord`, which is the index `name`.
+    pub(crate) fn resolve(&self, name: &str, coord: &Coord) -> Result<AxisIndex> {
+        let finder = Finder { name, coord };
+        match self {
+            Select::At(label) => finder.at(label),
+            Select::Nearest { label, tolerance } => finder.nearest(label, *tolerance),
+            Select::Between(from, to) => finder.between(from.as_ref(), to.as_ref()),
+            Select::Each(labels) => {
+                let mut positions = Vec::with_capacity(labels.len());
+                for label in labels {
+                    let index = finder.at(label)?;
+                    positions.extend((0..index.len().unwrap_or(1)).map(|i| index.get(i)));
+                }
+                Ok(AxisIndex::list(positions))
+            }
+        }
+    }
+}
+
+struct Finder<'a> {
+    name: &'a str,
+    coord: &'a Coord,
+}
+
+impl Finder<'_> {
+    fn at(&self, label: &CoordLabel) -> Result<AxisIndex> {
+        let one = |position: Option<usize>, hint: &str| {
+            position
+                .map(AxisIndex::At)
+                .ok_or_else(|| self.unknown(label, hint))
+        };
+        match self.coord.values() {
+            CoordValues::Float(values) => {
+                let wanted = self.as_f64(label)?;
+                one(
+                    values.iter().position(|&value| value == wanted),
+                    "take the nearest with `Select::nearest`, or a range",
+                )
+            }
+            CoordValues::Int(values) => {
+                let wanted = self.as_f64(label)?;
+                #[allow(clippy::cast_precision_loss, reason = "a label written as a float")]
+                let found = values.iter().position(|&value| match label {
+                    CoordLabel::Int(wanted) => value == *wanted,
+                    _ => value as f64 == wanted,
+                });
+                one(found, "take the nearest with `Select::nearest`, or a range")
+            }
+            CoordValues::Text(values) => {
+                let CoordLabel::Text(wanted) = label else {
+                    return Err(self.wrong_type(label));
+                };
+                let found = values.iter().position(|value| value == wanted);
+                found.map(AxisIndex::At).ok_or_else(|| {
+                    Error::unknown_name(
+                        "label",
+                        wanted,
+                        format!("coordinate `{}`", self.name),
+                        values.iter().map(String::as_str),
+                    )
+                })
+            }
+            CoordValues::Time(values) => {
+                let period = self.as_period(label)?;
+                if period.instant
+                    && let Some(position) = values.iter().position(|&value| value == period.start)
+                {
+                    return Ok(AxisIndex::At(position));
+                }
+                let within = |&value: &i64| (period.start..period.end).contains(&value);
+                self.those(
+                    values.iter().map(within),
+                    label,
+                    "take the nearest with `Select::nearest`",
+                )
+            }
+        }
+    }
+
+    /// The nearest; of two at one distance the one of higher value, as pandas.
+    fn nearest(&self, label: &CoordLabel, tolerance: Option<f64>) -> Result<AxisIndex> {
+        #[allow(clippy::cast_precision_loss, reason = "distances need no exactness")]
+        let (values, wanted, unit): (Vec<f64>, f64, f64) = match self.coord.values() {
+            CoordValues::Float(values) => (values.clone(), self.as_f64(label)?, 1.0),
+            CoordValues::Int(values) => (
+                values.iter().map(|&value| value as f64).collect(),
+                self.as_f64(label)?,
+                1.0,
+            ),
+            CoordValues::Time(values) => {
+                let wanted = self.as_period(label)?.start;
+                let from_wanted = |&value: &i64| (i128::from(value) - i128::from(wanted)) as f64;
+                (values.iter().map(from_wanted).collect(), 0.0, 1e9)
+            }
+            CoordValues::Text(_) => return Err(self.wrong_type(label)),
+        };
+        let nearest = (0..values.len())
+            .filter(|&i| !values[i].is_nan())
+            .min_by(|&a, &b| {
+                let distance = |i: usize| (values[i] - wanted).abs();
+                distance(a)
+                    .total_cmp(&distance(b))
+                    .then(values[b].total_cmp(&values[a]))
+            })
+            .ok_or_else(|| self.unknown(label, "the coordinate is empty"))?;
+        let distance = (values[nearest] - wanted).abs();
+        if tolerance.is_some_and(|tolerance| distance > tolerance * unit) {
+            return Err(self.unknown(label, "none is within the tolerance"));
+        }
+        // A position beyond the outer edge of the outermost pixel is a mistake
+        // (another CRS, swapped axes); a time before the first one is not.
+        if tolerance.is_none() && matches!(self.coord.values(), CoordValues::Float(_)) {
+            let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            #[allow(clippy::cast_precision_loss, reason = "a mean distance")]
+            let half = (high - low) / (2 * values.len().saturating_sub(1)).max(1) as f64;
+            let edge = if values.len() > 1 {
+                half * (1.0 + 1e-9)
+            } else {
+                f64::INFINITY
+            };
+            if wanted < low - edge || wanted > high + edge || wanted.is_nan() {
+                return Err(self.unknown(
+                    label,
+                    "it lies outside; check axis and CRS, or state how far it may be with `Select::nearest_within`",
+                ));
+            }
+        }
+        Ok(AxisIndex::At(nearest))
+    }
+
+    fn between(&self, from: Option<&CoordLabel>, to: Option<&CoordLabel>) -> Result<AxisIndex> {
+        let label = CoordLabel::Text(format!("{} to {}", bound_text(from), bound_text(to)));
+        match self.coord.values() {
+            CoordValues::Float(values) => {
+                let (low, high) = self.float_bounds(from, to)?;
+                let within = |&value: &f64| value >= low && value <= high;
+                self.those(values.iter().map(within), &label, "none lies between")
+            }
+            CoordValues::Int(values) => {
+                let (low, high) = self.float_bounds(from, to)?;
+                #[allow(clippy::cast_precision_loss, reason = "bounds may be floats")]
+                let within = |&value: &i64| value as f64 >= low && value as f64 <= high;
+                self.those(values.iter().map(within), &label, "none lies between")
+            }
+            CoordValues::Time(values) => {
+                let from = from.map(|label| self.as_period(label)).transpose()?;
+                let to = to.map(|label| self.as_period(label)).transpose()?;
+                let (from, to) = match (from, to) {
+                    (Some(a), Some(b)) if b.start < a.start => (Some(b), Some(a)),
+                    other => other,
+                };
+                let start = from.map_or(i64::MIN, |period| period.start);
+                let end = to.map_or(i64::MAX, |period| period.end - 1);
+                let within = |&value: &i64| value >= start && value <= end;
+                self.those(values.iter().map(within), &label, "none lies between")
+            }
+            CoordValues::Text(values) => {
+                let find = |label: Option<&CoordLabel>, open: usize| match label {
+                    None => Ok(open),
+                    Some(label) => self.at(label).map(|index| index.get(0)),
+                };
+                let last = values.len().saturating_sub(1);
+                let (a, b) = (find(from, 0)?, find(to, last)?);
+                let (low, high) = (a.min(b), a.max(b));
+                self.those(
+                    (0..values.len()).map(|i| i >= low && i <= high),
+                    &label,
+                    "it is empty",
+                )
+            }
+        }
+    }
+
+    fn float_bounds(
+        &self,
+        from: Option<&CoordLabel>,
+        to: Option<&CoordLabel>,
+    ) -> Result<(f64, f64)> {
+        let a = from.map(|label| self.as_f64(label)).transpose()?;
+        let b = to.map(|label| self.as_f64(label)).transpose()?;
+        Ok(match (a, b) {
+            (Some(a), Some(b)) => (a.min(b), a.max(b)),
+            // With one end given, the direction of the coordinate says which side is meant.
+            (a, b) => {
+                let descending = match self.coord.values() {
+                    CoordValues::Float(v) => v.len() > 1 && v[0] > v[v.len() - 1],
+                    CoordValues::Int(v) => v.len() > 1 && v[0] > v[v.len() - 1],
+                    _ => false,
+                };
+                let (low, high) = if descending { (b, a) } else { (a, b) };
+                (
+                    low.unwrap_or(f64::NEG_INFINITY),
+                    high.unwrap_or(f64::INFINITY),
+                )
+            }
+        })
+    }
+
+    /// The positions that match; none is an error that tells the range.
+    fn those(
+        &self,
+        matches: impl Iterator<Item = bool>,
+        label: &CoordLabel,
+        hint: &str,
+    ) -> Result<AxisIndex> {
+        let positions: Vec<usize> = matches
+            .enumerate()
+            .filter_map(|(i, matched)| matched.then_some(i))
+            .collect();
+        if positions.is_empty() {
+            return Err(self.unknown(label, hint));
+        }
+        Ok(AxisIndex::list(positions))
+    }
+
+    fn as_f64(&self, label: &CoordLabel) -> Result<f64> {
+        #[allow(clippy::cast_precision_loss, reason = "compared with float labels")]
+        match label {
+            CoordLabel::Float(value) => Ok(*value),
+            CoordLabel::Int(value) => Ok(*value as f64),
+            CoordLabel::Text(_) | CoordLabel::Time(_) => Err(self.wrong_type(label)),
+        }
+    }
+
+    fn as_period(&self, label: &CoordLabel) -> Result<Period> {
+        match label {
+            CoordLabel::Time(at) => {
+                Ok(Period { start: *at, end: at.saturating_add(1), instant: true })
+            }
+            CoordLabel::Text(text) => parse_period(text).ok_or_else(|| {
+                Error::Invalid(format!(
+                    "`{text}` is no time; write `2022`, `2022-01`, `2022-01-05` or `2022-01-05T10:20:30` for coordinate `{}`",
+                    self.name
+                ))
+            }),
+            CoordLabel::Float(_) | CoordLabel::Int(_) => Err(self.wrong_type(label)),
+        }
+    }
+
+    fn wrong_type(&self, label: &CoordLabel) -> Error {
+        let expected = match self.coord.values() {
+            CoordValues::Time(_) => "a time, such as `2022-01-05`",
+            CoordValues::Float(_) | CoordValues::Int(_) => "a number",
+            CoordValues::Text(_) => "a name",
+        };
+        Error::Invalid(format!(
+            "label {} does not fit coordinate `{}`, whose labels are of type {}; give {expected}",
+            bound_text(Some(label)),
+            self.name,
+            self.coord.values().type_name()
+        ))
+    }
+
+    fn unknown(&self, label: &CoordLabel, hint: &str) -> Error {
+        Error::UnknownLabel {
+            coord: self.name.to_owned(),
+            label: bound_text(Some(label)),
+            range: self.coord.range_text(),
+            hint: hint.to_owned(),
+        }
+    }
+}
+
+fn bound_text(label: Option<&CoordLabel>) -> String {
+    match label {
+        None => "..".to_owned(),
+        Some(CoordLabel::Float(value)) => value.to_string(),
+        Some(CoordLabel::Int(value)) => value.to_string(),
+        Some(CoordLabel::Text(text)) => text.clone(),
+        Some(CoordLabel::Time(at)) => super::time::iso(*at),
+    }
+}
+
+impl From<f64> for CoordLabel {
+    fn from(value: f64) -> Self {
+        CoordLabel::Float(value)
+    }
+}
+
+impl From<i64> for CoordLabel {
+    fn from(value: i64) -> Self {
+        CoordLabel::Int(value)
+    }
+}
+
+impl From<i32> for CoordLabel {
+    fn from(value: i32) -> Self {
+        CoordLabel::Int(value.into())
+    }
+}
+
+impl From<&str> for CoordLabel {
+    fn from(text: &str) -> Self {
+        CoordLabel::Text(text.to_owned())
+    }
+}
+
+impl From<String> for CoordLabel {
+    fn from(text: String) -> Self {
+        CoordLabel::Text(text)
+    }
+}
+
+/// An instant outside 64 bits of nanoseconds becomes the first or last one.
+impl From<jiff::Timestamp> for CoordLabel {
+    fn from(timestamp: jiff::Timestamp) -> Self {
+        let limit = if timestamp < jiff::Timestamp::UNIX_EPOCH {
+            i64::MIN
+        } else {
+            i64::MAX
+        };
+        CoordLabel::Time(i64::try_from(timestamp.as_nanosecond()).unwrap_or(limit))
+    }
+}
+
+macro_rules! select_from {
+    ($($label:ty),*) => {$(
+        impl From<$label> for Select {
+            fn from(label: $label) -> Self {
+                Select::At(label.into())
+            }
+        }
+        impl From<($label, $label)> for Select {
+            fn from((from, to): ($label, $label)) -> Self {
+                Select::Between(Some(from.into()), Some(to.into()))
+            }
+        }
+        impl From<RangeInclusive<$label>> for Select {
+            fn from(range: RangeInclusive<$label>) -> Self {
+                let (from, to) = range.into_inner();
+                Select::Between(Some(from.into()), Some(to.into()))
+            }
+        }
+        impl From<RangeFrom<$label>> for Select {
+            fn from(range: RangeFrom<$label>) -> Self {
+                Select::Between(Some(range.start.into()), None)
+            }
+        }
+        impl From<RangeToInclusive<$label>> for Select {
+            fn from(range: RangeToInclusive<$label>) -> Self {
+                Select::Between(None, Some(range.end.into()))
+            }
+        }
+        impl From<Vec<$label>> for Select {
+            fn from(labels: Vec<$label>) -> Self {
+                Select::Each(labels.into_iter().map(Into::into).collect())
+            }
+        }
+    )*};
+}
+
+select_from!(f64, i64, i32, &str, String, jiff::Timestamp);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(coord: &Coord, select: impl Into<Select>) -> Result<Vec<usize>> {
+        let index = select.into().resolve("c", coord)?;
+        Ok((0..index.len().unwrap_or(1))
+            .map(|i| index.get(i))
+            .collect())
+    }
+
+    fn times() -> Coord {
+        let texts = [
+            "2021-12-31T23:59:59",
+            "2022-01-05T15:40:10.123",
+            "2022-01-21T15:40:10",
+            "2022-03-01",
+        ];
+        let at = |text: &&str| parse_period(text).unwrap().start;
+        Coord::time("time", texts.iter().map(at).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn floats_either_way_round() {
+        let down = Coord::float("y", vec![105.0, 75.0, 45.0, 15.0]);
+        let up = Coord::float("y", vec![15.0, 45.0, 75.0, 105.0]);
+        for select in [(40.0, 80.0), (80.0, 40.0)] {
+            assert_eq!(resolve(&down, select).unwrap(), [1, 2]);
+            assert_eq!(resolve(&up, select).unwrap(), [1, 2]);
+        }
+        assert_eq!(resolve(&down, 75.0..).unwrap(), [1, 2, 3]);
+        assert_eq!(resolve(&down, ..=75.0).unwrap(), [0, 1]);
+        assert_eq!(resolve(&up, 75.0..).unwrap(), [2, 3]);
+        assert_eq!(resolve(&down, 45.0).unwrap(), [2]);
+        assert_eq!(resolve(&down, Select::nearest(61.0)).unwrap(), [1]);
+        assert_eq!(resolve(&down, Select::nearest(60.0)).unwrap(), [1]);
+        assert_eq!(resolve(&down, Select::nearest(119.0)).unwrap(), [0]);
+        assert_eq!(resolve(&down, vec![15.0, 105.0]).unwrap(), [3, 0]);
+    }
+
+    #[test]
+    fn float_errors_tell_the_range() {
+        let y = Coord::float("y", vec![105.0, 75.0, 45.0, 15.0]);
+        for select in [
+            Select::At(50.0.into()),
+            Select::nearest(150.0),
+            (200.0, 300.0).into(),
+        ] {
+            let error = resolve(&y, select).unwrap_err();
+            assert!(error.is_not_found());
+            assert!(
+                error.to_string().contains("4 labels from 105 to 15"),
+                "{error}"
+            );
+        }
+        assert!(resolve(&y, Select::nearest_within(150.0, 50.0)).is_ok());
+        assert!(resolve(&y, Select::nearest_within(50.0, 1.0)).is_err());
+        assert!(
+            resolve(&y, "2022")
+                .unwrap_err()
+                .to_string()
+                .contains("give a number")
+        );
+    }
+
+    #[test]
+    fn periods_of_time() {
+        let time = times();
+        assert_eq!(resolve(&time, "2022-01").unwrap(), [1, 2]);
+        assert_eq!(resolve(&time, "2022-01-05").unwrap(), [1]);
+        assert_eq!(resolve(&time, "2021").unwrap(), [0]);
+        assert_eq!(resolve(&time, ("2022-01-21", "2022-03")).unwrap(), [2, 3]);
+        assert_eq!(resolve(&time, ("2022-03", "2022-01-21")).unwrap(), [2, 3]);
+        assert_eq!(resolve(&time, "2022-01-06"..).unwrap(), [2, 3]);
+        assert_eq!(resolve(&time, Select::nearest("2022-01-20")).unwrap(), [2]);
+        assert_eq!(resolve(&time, Select::nearest("1999")).unwrap(), [0]);
+        let one = Select::from("2022-01-21T15:40:10")
+            .resolve("time", &time)
+            .unwrap();
+        assert_eq!(one, AxisIndex::At(2));
+        let whole_day = Select::from("2022-03-01").resolve("time", &time).unwrap();
+        assert_eq!(whole_day, AxisIndex::range(3, 1, 1));
+        let error = resolve(&time, "2023").unwrap_err().to_string();
+        assert!(
+            error.contains("from 2021-12-31T23:59:59 to 2022-03-01T00:00:00"),
+            "{error}"
+        );
+        assert!(
+            resolve(&time, "soon")
+                .unwrap_err()
+                .to_string()
+                .contains("`2022-01-05`")
+        );
+    }
+
+    #[test]
+    fn names() {
+        let band = Coord::text("band", ["red", "green", "nir"]);
+        assert_eq!(resolve(&band, "green").unwrap(), [1]);
+        assert_eq!(resolve(&band, ("green", "nir")).unwrap(), [1, 2]);
+        assert_eq!(resolve(&band, vec!["nir", "red"]).unwrap(), [2, 0]);
+        assert!(
+            resolve(&band, "gren")
+                .unwrap_err()
+                .to_string()
+                .contains("did you mean green")
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! `Engine`: what runs a plan. The contract, the job, and the default engine.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+use tokio::sync::Notify;
+
+use crate::error::{Error, Result};
+use crate::local::LocalCluster;
+use crate::observe::{Observer, RunReport};
+use crate::plan::Plan;
+use crate::sink::ChunkSink;
+
+/// Something that computes the chunks of a plan and hands them to a sink.
+///
+/// # Contract
+///
+/// - Every chunk of every output is written exactly once, or an error comes
+///   back; after an error what was written is unspecified.
+/// - The pixels do not depend on the engine, its threads or the order of work.
+/// - A job that cannot fit into the engine's memory is refused before anything
+///   is read.
+/// - A panic in a source or a sink is an error that names the chunk; the
+///   engine stays usable.
+/// - `run` blocks the calling thread, and may be called from an async task.
+pub trait Engine: fmt::Debug + Send + Sync {
+    /// What people call it.
+    fn name(&self) -> String;
+
+    /// Bytes that a job may take, its results in memory included.
+    fn memory_limit(&self) -> Option<u64>;
+
+    /// Computes all outputs of `job`.
+    ///
+    /// # Errors
+    /// Work that does not fit, a task or a sink that failed, cancellation.
+    fn run(&self, job: &Job, sink: &dyn ChunkSink, observer: &dyn Observer) -> Result<RunReport>;
+}
+
+/// A plan to be run, and the means to stop it.
+#[derive(Clone, Debug)]
+pub struct Job {
+    plan: Plan,
+    cancel: CancelToken,
+}
+
+impl Job {
+    /// The whole of `plan`.
+    pub fn new(plan: Plan) -> Job {
+        Job {
+            plan,
+            cancel: CancelToken::new(),
+        }
+    }
+
+    /// The same job, stopped by `cancel`.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: CancelToken) -> Job {
+        self.cancel = cancel;
+        self
+    }
+
+    /// What is to be computed.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Stops the job.
+    pub fn cancel_token(&self) -> &CancelToken {
+        &self.cancel
+    }
+}
+
+/// Stops jobs; all clones are one token.
+#[derive(Clone, Default)]
+pub struct CancelToken(Arc<Cancel>);
+
+#[derive(Default)]
+struct Cancel {
+    cancelled: AtomicBool,
+    wake: Notify,
+}
+
+impl CancelToken {
+    /// A token that has not been used.
+    pub fn new() -> CancelToken {
+        CancelToken::default()
+    }
+
+    /// Stops every job that has this token: running tasks end, no further one
+    /// starts.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        self.0.wake.notify_waiters();
+    }
+
+    /// Whether it was used.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it is used.
+    pub async fn cancelled(&self) {
+        // Asked for before looking, so that no use in between is missed.
+        let used = self.0.wake.notified();
+        if !self.is_cancelled() {
+            used.await;
+        }
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelToken")
+            .field(&self.is_cancelled())
+            .finish()
+    }
+}
+
+static DEFAULT: RwLock<Option<Arc<dyn Engine>>> = RwLock::new(None);
+
+/// The engine of `compute()`: the one that was set, else a [`LocalCluster`] of
+/// this process that is started on first use.
+///
+/// # Errors
+/// When the cluster's threads cannot be started.
+pub fn default_engine() -> Result<Arc<dyn Engine>> {
+    if let Some(engine) = &*DEFAULT.read() {
+        return Ok(Arc::clone(engine));
+    }
+    let mut default = DEFAULT.write();
+    if let Some(engine) = &*default {
+        return Ok(Arc::clone(engine));
+    }
+    let cluster: Arc<dyn Engine> = Arc::new(LocalCluster::builder().name("default").start()?);
+    *default = Some(Arc::clone(&cluster));
+    Ok(cluster)
+}
+
+/// Sets the engine of `compute()`; `None` goes back to one of its own.
+pub fn set_default_engine(engine: Option<Arc<dyn Engine>>) {
+    let old = std::mem::replace(&mut *DEFAULT.write(), engine);
+    // Dropped outside the lock: closing a cluster waits for its threads.
+    drop(old);
+}
+
+/// Refuses a job whose results do not fit into memory.
+pub(crate) fn check_result_fits(plan: &Plan, held: u64, limit: Option<u64>) -> Result<()> {
+    let Some(limit) = limit.filter(|&limit| held > limit) else {
+        return Ok(());
+    };
+    let parts: Vec<String> = plan
+        .outputs()
+        .iter()
+        .take(5)
+        .map(|output| {
+            format!(
+                "{} {}",
+                output.name(),
+                crate::repr::binary_bytes(output.nbytes())
+            )
+        })
+        .collect();
+    let more = plan.outputs().len().saturating_sub(parts.len());
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    Err(Error::TooLarge(Box::new(crate::error::TooLarge {
+        what: "the result".to_owned(),
+        needed: held,
+        limit,
+        detail: parts.join(", ") + &more,
+        hint: "Load it in chunks and write them to a file (.zarr or .tif) instead of to memory, select less, or use a coarser resolution."
+            .to_owned(),
+    })))
+}

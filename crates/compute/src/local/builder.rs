@@ -1,0 +1,196 @@
+//! How many workers and threads, and how much memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::gate::Gate;
+use super::memory::MemoryLimit;
+use super::queue::Queue;
+use super::{LocalCluster, Shared};
+use crate::buffer::Pool;
+use crate::error::{Error, Result};
+use crate::program::Simd;
+
+/// Threads that fetch.
+const IO_THREADS: usize = 2;
+/// Bytes that are fetched ahead, unless told otherwise.
+const FETCH_AHEAD: u64 = 256 << 20;
+/// Unused buffers that are kept.
+const POOL_KEEPS: u64 = 1 << 30;
+
+/// Options of a [`LocalCluster`].
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct LocalClusterBuilder {
+    n_workers: Option<usize>,
+    threads_per_worker: Option<usize>,
+    memory_limit: MemoryLimit,
+    fetch_ahead: Option<u64>,
+    name: Option<String>,
+}
+
+impl LocalClusterBuilder {
+    pub(super) fn new() -> LocalClusterBuilder {
+        LocalClusterBuilder::default()
+    }
+
+    /// Number of workers. By default as dask: on up to 4 cores one for each,
+    /// else the smallest divisor of the cores that is not below their root.
+    pub fn n_workers(mut self, workers: usize) -> Self {
+        self.n_workers = Some(workers);
+        self
+    }
+
+    /// Threads of each worker. By default the cores divided by the workers.
+    pub fn threads_per_worker(mut self, threads: usize) -> Self {
+        self.threads_per_worker = Some(threads);
+        self
+    }
+
+    /// Memory of each worker: `"2GiB"`, `"0.5"` (of the machine), `"auto"` (the
+    /// default: a share by threads), `"none"`, or a [`MemoryLimit`]. Tasks are
+    /// let in while what they will need fits into that of all workers together.
+    ///
+    /// # Errors
+    /// A text that is no limit.
+    pub fn memory_limit<L>(mut self, limit: L) -> Result<Self>
+    where
+        L: TryInto<MemoryLimit>,
+        Error: From<L::Error>,
+    {
+        self.memory_limit = limit.try_into()?;
+        Ok(self)
+    }
+
+    /// Bytes that may be fetched ahead of the computing; 256 MiB by default.
+    pub fn fetch_ahead(mut self, bytes: u64) -> Self {
+        self.fetch_ahead = Some(bytes);
+        self
+    }
+
+    /// Its name in messages; numbered by default.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// No workers or threads, or threads that the system refuses.
+    pub fn start(self) -> Result<LocalCluster> {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (n_workers, threads_per_worker) = shape(cores, self.n_workers, self.threads_per_worker);
+        if n_workers == 0 || threads_per_worker == 0 {
+            return Err(Error::Invalid(
+                "a cluster needs at least one worker of one thread".to_owned(),
+            ));
+        }
+        if let MemoryLimit::Fraction(fraction) = self.memory_limit
+            && !(fraction > 0.0 && fraction <= 1.0)
+        {
+            return Err(Error::Invalid(format!(
+                "a memory limit of {fraction} of the memory; give more than 0 and up to 1"
+            )));
+        }
+        let name = self
+            .name
+            .unwrap_or_else(|| format!("{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let worker_memory = self.memory_limit.per_worker(threads_per_worker, cores);
+        let limit = worker_memory.map(|bytes| bytes.saturating_mul(n_workers as u64));
+        let quarter = limit.map_or(u64::MAX, |limit| limit / 4);
+        let fetch_ahead = self.fetch_ahead.unwrap_or(FETCH_AHEAD.min(quarter));
+        let refused =
+            |error: std::io::Error| Error::Unsupported(format!("cannot start a thread: {error}"));
+        let io = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(IO_THREADS)
+            .thread_name(format!("datacube-io-{name}"))
+            .enable_all()
+            .build()
+            .map_err(refused)?;
+        let cluster = LocalCluster {
+            shared: Arc::new(Shared {
+                name,
+                n_workers,
+                threads_per_worker,
+                worker_memory,
+                queue: Queue::new(),
+                gate: Arc::new(Gate::new(limit, fetch_ahead)),
+                pool: Pool::new(POOL_KEEPS.min(quarter)),
+                simd: Simd::detect(),
+                closed: false.into(),
+            }),
+            threads: Mutex::new(Vec::new()),
+            io: Mutex::new(Some(io)),
+        };
+        for worker in 0..n_workers {
+            for thread in 0..threads_per_worker {
+                let shared = Arc::clone(&cluster.shared);
+                // On an error the cluster is dropped, which ends the others.
+                let handle = std::thread::Builder::new()
+                    .name(format!("datacube-{}-{worker}.{thread}", shared.name))
+                    .spawn(move || shared.work(worker))
+                    .map_err(refused)?;
+                cluster.threads.lock().push(handle);
+            }
+        }
+        Ok(cluster)
+    }
+}
+
+/// Workers and threads for `cores`.
+///
+/// # Source
+/// dask.distributed, `deploy/utils.py` (`nprocesses_nthreads`) and `local.py`.
+fn shape(cores: usize, workers: Option<usize>, threads: Option<usize>) -> (usize, usize) {
+    match (workers, threads) {
+        (Some(workers), Some(threads)) => (workers, threads),
+        (Some(0), None) | (None, Some(0)) => (0, 0),
+        (Some(workers), None) => (workers, cores.div_ceil(workers)),
+        (None, Some(threads)) => ((cores / threads).max(1), threads),
+        (None, None) if cores <= 4 => (cores, 1),
+        (None, None) => {
+            let workers = (1..=cores)
+                .find(|workers| cores.is_multiple_of(*workers) && workers * workers >= cores)
+                .unwrap_or(cores);
+            (workers, cores / workers)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn daskss_shapes() {
+        for (cores, expected) in [
+            (1, (1, 1)),
+            (4, (4, 1)),
+            (8, (4, 2)),
+            (16, (4, 4)),
+            (32, (8, 4)),
+            (96, (12, 8)),
+            (7, (7, 1)),
+        ] {
+            assert_eq!(shape(cores, None, None), expected, "{cores}");
+        }
+        assert_eq!(shape(8, Some(3), None), (3, 3));
+        assert_eq!(shape(8, None, Some(3)), (2, 3));
+        assert_eq!(shape(2, None, Some(3)), (1, 3));
+    }
+
+    #[test]
+    fn refused() {
+        assert!(LocalCluster::builder().n_workers(0).start().is_err());
+        assert!(LocalCluster::builder().memory_limit("much").is_err());
+        let half_over = LocalCluster::builder()
+            .memory_limit(MemoryLimit::Fraction(1.5))
+            .unwrap();
+        assert!(half_over.start().is_err());
+    }
+}

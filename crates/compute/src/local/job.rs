@@ -1,0 +1,495 @@
+//! A job on a cluster: fed by a task of the IO runtime, done by the workers.
+//!
+//! The caller of `run` waits until nobody holds the job any more. That is what
+//! makes it sound for the job to borrow the caller's sink and observer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::try_join_all;
+use parking_lot::{Condvar, Mutex};
+
+use super::Shared;
+use super::gate::{Held, Pass};
+use super::tasks::{self, TaskList, Weight};
+use crate::buffer::Buffer;
+use crate::engine::{CancelToken, Job, check_result_fits};
+use crate::error::{Error, Result, TaskError, TaskFailure};
+use crate::exec::{Stage, Stop, Task, TaskStats, guarded, panic_message};
+use crate::observe::{Event, Observer, RunReport};
+use crate::region::Region;
+use crate::sink::{ChunkSink, WriteOrder, sink_error};
+use crate::source::Fetched;
+
+/// How long a worker stays with one job before it looks for others.
+const TURN: Duration = Duration::from_millis(20);
+
+/// Something for a worker to do.
+pub(super) enum Work {
+    /// A task whose bytes have arrived.
+    Ready(Box<Ready>),
+    /// Tasks that fetch nothing, one after the other.
+    Turn(Turn),
+}
+
+/// A task that can be computed.
+pub(super) struct Ready {
+    job: JobRef,
+    number: usize,
+    task: Task,
+    fetched: Vec<Fetched>,
+    pass: Pass,
+}
+
+/// The right to compute tasks of a job one at a time.
+pub(super) struct Turn {
+    job: JobRef,
+    /// Given back when the turn is over.
+    _pass: Pass,
+}
+
+/// A job that runs.
+struct State<'a> {
+    tasks: TaskList,
+    sink: &'a dyn ChunkSink,
+    observer: &'a dyn Observer,
+    in_place: bool,
+    limit: Option<u64>,
+    /// Next task for a [`Turn`].
+    next: AtomicUsize,
+    order: Option<Mutex<Order>>,
+    report: Mutex<RunReport>,
+    error: Mutex<Option<Error>>,
+    failed: AtomicBool,
+    /// Used when the job fails or is cancelled: nobody starts anything more.
+    stop: CancelToken,
+    users: Mutex<usize>,
+    unused: Condvar,
+    _held: Held,
+}
+
+/// Chunks that wait for their turn to be written.
+#[derive(Default)]
+struct Order {
+    next: usize,
+    waiting: BTreeMap<usize, Finished>,
+    writing: bool,
+}
+
+/// A task whose pixels have been made.
+struct Finished {
+    stage: Arc<Stage>,
+    region: Region,
+    buffers: Vec<Buffer>,
+    pass: Option<Pass>,
+    worker: usize,
+    time: Duration,
+}
+
+/// A handle to a running job. The caller of [`run`] waits for the last one to
+/// go.
+struct JobRef(Arc<State<'static>>);
+
+impl JobRef {
+    fn another(&self) -> JobRef {
+        *self.0.users.lock() += 1;
+        JobRef(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for JobRef {
+    fn drop(&mut self) {
+        let mut users = self.0.users.lock();
+        *users -= 1;
+        if *users == 0 {
+            self.0.unused.notify_all();
+        }
+    }
+}
+
+/// Waits for the job's users to go, however the caller of [`run`] leaves.
+struct WaitForUsers<'a>(&'a State<'static>);
+
+impl Drop for WaitForUsers<'_> {
+    fn drop(&mut self) {
+        let mut users = self.0.users.lock();
+        while *users > 0 {
+            self.0.unused.wait(&mut users);
+        }
+    }
+}
+
+pub(super) fn run(
+    shared: &Arc<Shared>,
+    io: &tokio::runtime::Handle,
+    job: &Job,
+    sink: &dyn ChunkSink,
+    observer: &dyn Observer,
+) -> Result<RunReport> {
+    let started = Instant::now();
+    let plan = job.plan();
+    let in_place = sink.memory().is_some();
+    let held = sink.memory_bytes(plan);
+    check_result_fits(plan, held, shared.memory_limit())?;
+    let limit = shared.memory_limit().map(|limit| limit - held);
+    let parts = sink.takes_parts().then(|| shared.n_threads());
+    let mut tasks = TaskList::new(plan, true, shared.simd, parts)?;
+    let projection = match tasks.project(in_place, limit) {
+        Err(Error::TooLarge(_)) => {
+            // What shares a read may fit one by one.
+            tasks = TaskList::new(plan, false, shared.simd, parts)?;
+            tasks.project(in_place, limit)?
+        }
+        other => other?,
+    };
+    sink.begin(plan)
+        .map_err(|error| sink_error("the result", &Region::whole(&[]), error))?;
+    observer.event(&Event::JobStarted {
+        tasks: tasks.len(),
+        projected: projection.cost,
+        exact: projection.exact,
+        task_bytes: projection.task_bytes,
+    });
+    if shared.pool.used() == 0 {
+        shared.pool.reset_peak();
+    }
+    let total = tasks.len();
+    let state = Arc::new(State {
+        tasks,
+        sink,
+        observer,
+        in_place,
+        limit,
+        next: AtomicUsize::new(0),
+        order: (sink.order() == WriteOrder::Chunks).then(Mutex::default),
+        report: Mutex::default(),
+        error: Mutex::new(None),
+        failed: AtomicBool::new(false),
+        stop: CancelToken::new(),
+        users: Mutex::new(1),
+        unused: Condvar::new(),
+        _held: shared.gate.hold(held),
+    });
+    // SAFETY: only lifetimes change. `sink` and `observer` are used through a
+    // `JobRef` alone, and `WaitForUsers` keeps this function from returning or
+    // unwinding before the last of those is gone.
+    let state: Arc<State<'static>> =
+        unsafe { std::mem::transmute::<Arc<State<'_>>, Arc<State<'static>>>(state) };
+    let over = CancelToken::new();
+    {
+        let wait = WaitForUsers(&state);
+        let feeder = JobRef(Arc::clone(&state));
+        let watched = (job.cancel_token().clone(), state.stop.clone(), over.clone());
+        io.spawn(async move {
+            let (cancel, stop, over) = watched;
+            tokio::select! {
+                () = cancel.cancelled() => stop.cancel(),
+                () = over.cancelled() => {}
+            }
+        });
+        let reads = state.tasks.reads();
+        let feeding = Arc::clone(shared);
+        if reads {
+            io.spawn(feed(feeding, feeder));
+        } else {
+            io.spawn(give_turns(feeding, feeder, total, projection.task_bytes));
+        }
+        drop(wait);
+    }
+    over.cancel();
+    let mut report = std::mem::take(&mut *state.report.lock());
+    report.wall = started.elapsed();
+    report.peak_pool_bytes = shared.pool.peak();
+    observer.event(&Event::JobDone { report: &report });
+    if let Some(error) = state.error.lock().take() {
+        return Err(error);
+    }
+    if report.tasks == total {
+        return Ok(report);
+    }
+    if job.cancel_token().is_cancelled() {
+        return Err(Error::Cancelled {
+            done: report.tasks,
+            total,
+        });
+    }
+    if shared.closed.load(Ordering::SeqCst) {
+        return Err(Error::Closed {
+            name: format!("LocalCluster {}", shared.name),
+        });
+    }
+    Err(Error::Bug(format!(
+        "{} of {total} tasks were done",
+        report.tasks
+    )))
+}
+
+/// Plans tasks in order, lets them in, and fetches what they need.
+async fn feed(shared: Arc<Shared>, job: JobRef) {
+    for number in 0..job.0.tasks.len() {
+        if job.0.stop.is_cancelled() {
+            return;
+        }
+        let planned = guarded(|| {
+            let (stage, region) = job.0.tasks.get(number);
+            let task = Task::plan(stage, region);
+            let weight = Weight::of(&task, job.0.in_place);
+            tasks::check(stage, &task.region, &weight, job.0.limit).map(|()| (task, weight))
+        });
+        let (task, weight) = match planned {
+            Ok(Ok(planned)) => planned,
+            Ok(Err(error)) => return job.0.fail(error),
+            Err(message) => {
+                let (stage, region) = job.0.tasks.get(number);
+                return job
+                    .0
+                    .fail(task_error(stage, &region, TaskFailure::Panic(message)));
+            }
+        };
+        let pass = tokio::select! {
+            pass = shared.gate.admit(weight.bytes(), weight.cost.read_bytes) => pass,
+            () = job.0.stop.cancelled() => return,
+        };
+        let work = Ready {
+            job: job.another(),
+            number,
+            task,
+            fetched: Vec::new(),
+            pass,
+        };
+        tokio::spawn(fetch(Arc::clone(&shared), Box::new(work)));
+    }
+}
+
+/// Fetches what one task needs and hands it to the workers.
+async fn fetch(shared: Arc<Shared>, mut work: Box<Ready>) {
+    let begun = Instant::now();
+    let fetches = async { try_join_all(work.task.fetches()).await };
+    let fetching = std::panic::AssertUnwindSafe(fetches).catch_unwind();
+    let outcome = tokio::select! {
+        outcome = fetching => outcome,
+        () = work.job.0.stop.cancelled() => return,
+    };
+    let cause = match outcome {
+        Ok(Ok(fetched)) => {
+            let bytes = fetched.iter().map(|fetched| fetched.bytes).sum();
+            let requests = fetched.iter().map(|fetched| fetched.requests).sum();
+            {
+                let mut report = work.job.0.report.lock();
+                report.fetch += begun.elapsed();
+                report.read_bytes += bytes;
+                report.requests += requests;
+            }
+            let event = Event::TaskFetched {
+                task: work.number,
+                bytes,
+                requests,
+            };
+            if let Err(message) = guarded(|| work.job.0.observer.event(&event)) {
+                TaskFailure::Panic(message)
+            } else {
+                work.fetched = fetched;
+                shared.queue.put(Work::Ready(work));
+                return;
+            }
+        }
+        Ok(Err(error)) => TaskFailure::Source(error),
+        Err(payload) => TaskFailure::Panic(panic_message(&*payload)),
+    };
+    let (stage, region) = work.job.0.tasks.get(work.number);
+    work.job.0.fail(task_error(stage, &region, cause));
+}
+
+/// Lets workers take tasks that fetch nothing, as many at a time as fit.
+async fn give_turns(shared: Arc<Shared>, job: JobRef, total: usize, task_bytes: u64) {
+    for _ in 0..shared.n_threads().min(total) {
+        let pass = tokio::select! {
+            pass = shared.gate.admit(task_bytes, 0) => pass,
+            () = job.0.stop.cancelled() => return,
+        };
+        if job.0.next.load(Ordering::Relaxed) >= total {
+            return;
+        }
+        shared.queue.put(Work::Turn(Turn {
+            job: job.another(),
+            _pass: pass,
+        }));
+    }
+}
+
+impl Work {
+    pub(super) fn run(self, shared: &Arc<Shared>, worker: usize) {
+        match self {
+            Work::Ready(work) => {
+                let Ready {
+                    job,
+                    number,
+                    task,
+                    fetched,
+                    mut pass,
+                } = *work;
+                pass.fetched();
+                job.0
+                    .do_task(shared, number, &task, fetched, Some(pass), worker);
+            }
+            Work::Turn(turn) => {
+                let begun = Instant::now();
+                let state = &turn.job.0;
+                while !state.stop.is_cancelled() {
+                    let number = state.next.fetch_add(1, Ordering::Relaxed);
+                    if number >= state.tasks.len() {
+                        return;
+                    }
+                    let (stage, region) = state.tasks.get(number);
+                    match guarded(|| Task::plan(stage, region.clone())) {
+                        Ok(task) => state.do_task(shared, number, &task, Vec::new(), None, worker),
+                        Err(message) => {
+                            state.fail(task_error(stage, &region, TaskFailure::Panic(message)));
+                        }
+                    }
+                    if begun.elapsed() > TURN && !shared.queue.is_empty() {
+                        shared.queue.put(Work::Turn(turn));
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl State<'_> {
+    fn do_task(
+        &self,
+        shared: &Shared,
+        number: usize,
+        task: &Task,
+        fetched: Vec<Fetched>,
+        pass: Option<Pass>,
+        worker: usize,
+    ) {
+        if self.stop.is_cancelled() {
+            return;
+        }
+        let begun = Instant::now();
+        let (stage, _) = self.tasks.get(number);
+        let mut stats = TaskStats::default();
+        let made = guarded(|| task.compute(fetched, &shared.pool, self.sink.memory(), &mut stats));
+        let buffers = match made {
+            Ok(Ok(buffers)) => buffers,
+            Ok(Err(Stop::Error(error))) => return self.fail(error),
+            Ok(Err(Stop::Task(cause))) => return self.fail(task_error(stage, &task.region, cause)),
+            Err(message) => {
+                return self.fail(task_error(stage, &task.region, TaskFailure::Panic(message)));
+            }
+        };
+        {
+            let mut report = self.report.lock();
+            report.decode += stats.decode;
+            report.program += stats.program;
+            report.decoded_bytes += stats.read.decoded_bytes;
+            report.blocks += stats.read.blocks;
+            report.skipped.append(&mut stats.read.skipped);
+        }
+        let finished = Finished {
+            stage: Arc::clone(stage),
+            region: task.region.clone(),
+            buffers,
+            pass,
+            worker,
+            time: begun.elapsed(),
+        };
+        match &self.order {
+            None => self.write(number, finished),
+            Some(order) => self.write_in_order(order, number, finished),
+        }
+    }
+
+    /// Writes what has its turn; whoever is writing already goes on with it.
+    fn write_in_order(&self, order: &Mutex<Order>, number: usize, finished: Finished) {
+        let mut waiting = order.lock();
+        waiting.waiting.insert(number, finished);
+        if waiting.writing {
+            return;
+        }
+        waiting.writing = true;
+        loop {
+            let next = waiting.next;
+            let Some(finished) = waiting.waiting.remove(&next) else {
+                break;
+            };
+            waiting.next += 1;
+            drop(waiting);
+            if !self.stop.is_cancelled() {
+                self.write(next, finished);
+            }
+            waiting = order.lock();
+        }
+        waiting.writing = false;
+    }
+
+    fn write(&self, number: usize, finished: Finished) {
+        let Finished {
+            stage,
+            region,
+            buffers,
+            pass,
+            worker,
+            time,
+        } = finished;
+        let begun = Instant::now();
+        for (output, buffer) in stage.outputs.iter().zip(buffers) {
+            match guarded(|| self.sink.write(output.number, &region, &buffer)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return self.fail(sink_error(&output.name, &region, error)),
+                Err(message) => {
+                    return self.fail(task_error(&stage, &region, TaskFailure::Panic(message)));
+                }
+            }
+        }
+        drop(pass);
+        let written = begun.elapsed();
+        {
+            let mut report = self.report.lock();
+            report.write += written;
+            report.tasks += 1;
+        }
+        let name = stage.name();
+        let event = Event::TaskDone {
+            task: number,
+            array: &name,
+            region: &region,
+            worker,
+            time: time + written,
+        };
+        if let Err(message) = guarded(|| self.observer.event(&event)) {
+            self.fail(task_error(&stage, &region, TaskFailure::Panic(message)));
+        }
+    }
+
+    /// Keeps the first error and stops the job.
+    fn fail(&self, error: Error) {
+        if !self.failed.swap(true, Ordering::SeqCst) {
+            *self.error.lock() = Some(error);
+        }
+        self.stop.cancel();
+    }
+}
+
+fn task_error(stage: &Stage, region: &Region, cause: TaskFailure) -> Error {
+    let chunk = stage
+        .chunks
+        .axes()
+        .iter()
+        .zip(region.ranges())
+        .map(|(axis, range)| axis.find(range.start))
+        .collect();
+    Error::Task(Box::new(TaskError {
+        array: stage.name(),
+        chunk,
+        region: region.clone(),
+        cause,
+    }))
+}

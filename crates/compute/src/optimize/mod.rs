@@ -1,0 +1,41 @@
+//! From the plan that was written to the plan that runs.
+//!
+//! Each pass is a function from plan to plan that keeps every pixel. Together
+//! they leave, for each output, either a leaf that is looked at (through at
+//! most one slice and one broadcast) or one fused program over such leaves, and
+//! outputs that share what they read share one program.
+
+mod fuse;
+mod project;
+mod rechunk;
+mod rewrite;
+mod share;
+mod slice;
+
+pub use fuse::{fuse, unfuse};
+pub use project::project;
+pub use rechunk::rechunk;
+pub use share::share;
+pub use slice::slice;
+
+use crate::error::Result;
+use crate::plan::Plan;
+
+/// The plan as it runs.
+///
+/// # Errors
+/// Only for a defect of this crate.
+pub fn optimize(plan: &Plan) -> Result<Plan> {
+    optimize_with(plan, true)
+}
+
+/// As [`optimize`]; without `together`, every output has a pass of its own,
+/// which reads what is shared again but needs less memory at a time.
+pub(crate) fn optimize_with(plan: &Plan, together: bool) -> Result<Plan> {
+    let plan = unfuse(plan)?;
+    let plan = rechunk(&plan)?;
+    let plan = slice(&plan)?;
+    let plan = share(&plan)?;
+    let plan = fuse::fuse_with(&plan, together)?;
+    project(&plan)
+}

@@ -1,0 +1,639 @@
+//! Kernels: one function over one block of pixels, compiled for each type.
+//!
+//! Each kernel is compiled twice, for the baseline of the target and for AVX2,
+//! and the machine decides at run time. Both do the same operations in the same
+//! order on each pixel (Rust never contracts a multiplication and an addition
+//! into one rounding), so results have the same bits everywhere.
+
+use datacube_model::DType;
+
+use super::element::{CastTo, Element, Truth, compare_mixed, with_element};
+use crate::plan::{Binary, Func, Unary};
+
+/// Operands that a kernel takes at most.
+pub(super) const MAX_ARGS: usize = 4;
+
+/// One call of a kernel: `n` pixels from `args` to `out`.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) n: usize,
+    pub(super) out: *mut u8,
+    pub(super) args: [*const u8; MAX_ARGS],
+    /// Parameters of the function: mask and value, or a constant's bits.
+    pub(super) params: [u64; 2],
+}
+
+/// A compiled kernel; false says that a value was met for which the function
+/// has no result.
+///
+/// # Safety
+/// The `args` that the kernel reads and `out` have to be valid for `n` pixels
+/// of its types and aligned for them, and `out` may not overlap `args`.
+pub(super) type Kernel = unsafe fn(&Call) -> bool;
+
+/// What the machine can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Simd {
+    /// What every machine of the target can.
+    Baseline,
+    /// 256-bit integers and floats.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl Simd {
+    /// The best that this machine can.
+    pub(crate) fn detect() -> Simd {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("bmi2")
+        {
+            return Simd::Avx2;
+        }
+        Simd::Baseline
+    }
+}
+
+impl Call {
+    /// Operand `number` as pixels.
+    ///
+    /// # Safety
+    /// The contract of [`Kernel`].
+    #[inline(always)]
+    unsafe fn arg<T>(&self, number: usize) -> &[T] {
+        // SAFETY: the caller vouches for pointer and length.
+        unsafe { std::slice::from_raw_parts(self.args[number].cast::<T>(), self.n) }
+    }
+
+    /// The result as pixels.
+    ///
+    /// # Safety
+    /// The contract of [`Kernel`].
+    #[inline(always)]
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "the memory belongs to the call, not to the struct"
+    )]
+    unsafe fn result<T>(&self) -> &mut [T] {
+        // SAFETY: the caller vouches for pointer and length, and for nobody
+        // else using the memory meanwhile.
+        unsafe { std::slice::from_raw_parts_mut(self.out.cast::<T>(), self.n) }
+    }
+}
+
+/// Compiles a block function twice; the name gives back the one to use.
+macro_rules! multiversion {
+    ($name:ident[$baseline:ident, $avx2:ident]<$($g:ident),*> where ($($bounds:tt)*) |$call:ident| $body:block) => {
+        #[inline(always)]
+        unsafe fn $baseline<$($g),*>($call: &Call) -> bool where $($bounds)* $body
+
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,bmi1,bmi2")]
+        unsafe fn $avx2<$($g),*>($call: &Call) -> bool where $($bounds)* {
+            // SAFETY: the caller keeps the contract of `Kernel`.
+            unsafe { $baseline::<$($g),*>($call) }
+        }
+
+        fn $name<$($g),*>(simd: Simd) -> Kernel where $($bounds)* {
+            match simd {
+                Simd::Baseline => $baseline::<$($g),*>,
+                #[cfg(target_arch = "x86_64")]
+                Simd::Avx2 => $avx2::<$($g),*>,
+            }
+        }
+    };
+}
+
+/// A function of one pixel.
+trait Map1<A, R> {
+    fn f(a: A) -> R;
+}
+
+/// A function of two pixels.
+pub(super) trait Map2<A, B, R> {
+    fn f(a: A, b: B) -> R;
+}
+
+// The loops take slices as parameters: that tells the compiler that they do
+// not overlap.
+
+#[inline(always)]
+fn loop1<O: Map1<A, R>, A: Copy, R>(out: &mut [R], a: &[A]) {
+    for (out, &a) in out.iter_mut().zip(a) {
+        *out = O::f(a);
+    }
+}
+
+#[inline(always)]
+fn loop2<O: Map2<A, B, R>, A: Copy, B: Copy, R>(out: &mut [R], a: &[A], b: &[B]) {
+    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        *out = O::f(a, b);
+    }
+}
+
+#[inline(always)]
+fn loop_choose<T: Copy>(out: &mut [T], condition: &[Truth], a: &[T], b: &[T]) {
+    for (((out, condition), &a), &b) in out.iter_mut().zip(condition).zip(a).zip(b) {
+        *out = if condition.0 != 0 { a } else { b };
+    }
+}
+
+#[inline(always)]
+fn loop_choose_or<S: CastTo<D> + Copy, D: Copy>(
+    out: &mut [D],
+    condition: &[Truth],
+    a: &[S],
+    other: D,
+) {
+    for ((out, condition), &a) in out.iter_mut().zip(condition).zip(a) {
+        let a = a.cast();
+        *out = if condition.0 != 0 { a } else { other };
+    }
+}
+
+#[inline(always)]
+fn loop_mask<T: MaskWord>(out: &mut [Truth], a: &[T], mask: T, value: T) {
+    for (out, &a) in out.iter_mut().zip(a) {
+        *out = a.test(mask, value);
+    }
+}
+
+#[inline(always)]
+fn loop_tree<L: Map2<T, T, T>, M: Map2<T, T, T>, R: Map2<T, T, T>, T: Copy>(
+    out: &mut [T],
+    (a, b): (&[T], &[T]),
+    (c, d): (&[T], &[T]),
+) {
+    for ((((out, &a), &b), &c), &d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+        *out = M::f(L::f(a, b), R::f(c, d));
+    }
+}
+
+#[inline(always)]
+fn loop_left<L: Map2<T, T, T>, M: Map2<T, T, T>, T: Copy>(
+    out: &mut [T],
+    (a, b): (&[T], &[T]),
+    c: &[T],
+) {
+    for (((out, &a), &b), &c) in out.iter_mut().zip(a).zip(b).zip(c) {
+        *out = M::f(L::f(a, b), c);
+    }
+}
+
+#[inline(always)]
+fn loop_right<M: Map2<T, T, T>, R: Map2<T, T, T>, T: Copy>(
+    out: &mut [T],
+    a: &[T],
+    (b, c): (&[T], &[T]),
+) {
+    for (((out, &a), &b), &c) in out.iter_mut().zip(a).zip(b).zip(c) {
+        *out = M::f(a, R::f(b, c));
+    }
+}
+
+multiversion!(map1[map1_baseline, map1_avx2]<O, A, R> where (O: Map1<A, R>, A: Copy) |call| {
+    // SAFETY: the contract of `Kernel`.
+    unsafe { loop1::<O, A, R>(call.result(), call.arg(0)) };
+    true
+});
+
+multiversion!(map2[map2_baseline, map2_avx2]<O, A, B, R> where (O: Map2<A, B, R>, A: Copy, B: Copy) |call| {
+    // SAFETY: the contract of `Kernel`.
+    unsafe { loop2::<O, A, B, R>(call.result(), call.arg(0), call.arg(1)) };
+    true
+});
+
+multiversion!(choose[choose_baseline, choose_avx2]<T> where (T: Copy) |call| {
+    // SAFETY: the contract of `Kernel`.
+    unsafe { loop_choose::<T>(call.result(), call.arg(0), call.arg(1), call.arg(2)) };
+    true
+});
+
+multiversion!(choose_or[choose_or_baseline, choose_or_avx2]<S, D> where (S: CastTo<D> + Copy, D: Word) |call| {
+    let other = D::of_bits(call.params[0]);
+    // SAFETY: the contract of `Kernel`.
+    unsafe { loop_choose_or::<S, D>(call.result(), call.arg(0), call.arg(1), other) };
+    true
+});
+
+multiversion!(mask_test[mask_test_baseline, mask_test_avx2]<T> where (T: MaskWord) |call| {
+    let (mask, value) = (T::of_bits(call.params[0]), T::of_bits(call.params[1]));
+    // SAFETY: the contract of `Kernel`.
+    unsafe { loop_mask::<T>(call.result(), call.arg(0), mask, value) };
+    true
+});
+
+multiversion!(tree[tree_baseline, tree_avx2]<L, M, R, T> where (L: Map2<T, T, T>, M: Map2<T, T, T>, R: Map2<T, T, T>, T: Copy) |call| {
+    // SAFETY: the contract of `Kernel`.
+    unsafe {
+        let (left, right) = ((call.arg(0), call.arg(1)), (call.arg(2), call.arg(3)));
+        loop_tree::<L, M, R, T>(call.result(), left, right);
+    }
+    true
+});
+
+multiversion!(left[left_baseline, left_avx2]<L, M, T> where (L: Map2<T, T, T>, M: Map2<T, T, T>, T: Copy) |call| {
+    // SAFETY: the contract of `Kernel`.
+    unsafe { loop_left::<L, M, T>(call.result(), (call.arg(0), call.arg(1)), call.arg(2)) };
+    true
+});
+
+multiversion!(right[right_baseline, right_avx2]<M, R, T> where (M: Map2<T, T, T>, R: Map2<T, T, T>, T: Copy) |call| {
+    // SAFETY: the contract of `Kernel`.
+    unsafe { loop_right::<M, R, T>(call.result(), call.arg(0), (call.arg(1), call.arg(2))) };
+    true
+});
+
+/// Powers: slow in any case, and the only function without a result for some
+/// values.
+unsafe fn power<T: Element>(call: &Call) -> bool {
+    // SAFETY: the contract of `Kernel`.
+    let (out, a, b) = unsafe { (call.result::<T>(), call.arg::<T>(0), call.arg::<T>(1)) };
+    loop2::<Pow, T, T, T>(out, a, b);
+    !b.iter().any(|exponent| exponent.fails_as_exponent())
+}
+
+macro_rules! ops1 {
+    ($($name:ident = $method:ident;)*) => {$(
+        struct $name;
+        impl<T: Element> Map1<T, T> for $name {
+            #[inline(always)]
+            fn f(a: T) -> T {
+                a.$method()
+            }
+        }
+    )*};
+}
+
+ops1! { Neg = neg; Not = not; Abs = abs; Sqrt = sqrt; Exp = exp; Log = log; }
+
+struct IsNan;
+impl<T: Element> Map1<T, Truth> for IsNan {
+    #[inline(always)]
+    fn f(a: T) -> Truth {
+        a.is_nan().into()
+    }
+}
+
+struct NotNan;
+impl<T: Element> Map1<T, Truth> for NotNan {
+    #[inline(always)]
+    fn f(a: T) -> Truth {
+        (!a.is_nan()).into()
+    }
+}
+
+struct Cast;
+impl<S: CastTo<D>, D> Map1<S, D> for Cast {
+    #[inline(always)]
+    fn f(a: S) -> D {
+        a.cast()
+    }
+}
+
+macro_rules! ops2 {
+    ($($name:ident = $method:ident;)*) => {$(
+        struct $name;
+        impl<T: Element> Map2<T, T, T> for $name {
+            #[inline(always)]
+            fn f(a: T, b: T) -> T {
+                a.$method(b)
+            }
+        }
+    )*};
+}
+
+ops2! {
+    Add = add; Sub = sub; Mul = mul; Div = div; FloorDiv = floor_div; Mod = modulo; Pow = pow;
+    Minimum = minimum; Maximum = maximum; And = and; Or = or; Xor = xor;
+}
+
+/// Comparisons, and the same of a signed with an unsigned 64-bit integer.
+macro_rules! compare {
+    ($($name:ident, $mixed:ident: $op:tt, $ordering:ident;)*) => {$(
+        struct $name;
+        impl<T: Element> Map2<T, T, Truth> for $name {
+            #[inline(always)]
+            fn f(a: T, b: T) -> Truth {
+                (a $op b).into()
+            }
+        }
+        struct $mixed;
+        impl Map2<i64, u64, Truth> for $mixed {
+            #[inline(always)]
+            fn f(a: i64, b: u64) -> Truth {
+                compare_mixed(a, b).$ordering().into()
+            }
+        }
+    )*};
+}
+
+compare! {
+    Eq, MixedEq: ==, is_eq;
+    Ne, MixedNe: !=, is_ne;
+    Lt, MixedLt: <, is_lt;
+    Le, MixedLe: <=, is_le;
+    Gt, MixedGt: >, is_gt;
+    Ge, MixedGe: >=, is_ge;
+}
+
+/// A pixel from the bits of a constant.
+trait Word: Copy {
+    fn of_bits(bits: u64) -> Self;
+}
+
+/// Bits that can be tested.
+trait MaskWord: Word {
+    fn test(self, mask: Self, value: Self) -> Truth;
+}
+
+macro_rules! words {
+    ($($t:ty),*) => {$(
+        impl Word for $t {
+            #[inline(always)]
+            #[allow(clippy::cast_possible_truncation, clippy::cast_lossless, reason = "bits of that size")]
+            fn of_bits(bits: u64) -> Self {
+                bits as $t
+            }
+        }
+        impl MaskWord for $t {
+            #[inline(always)]
+            fn test(self, mask: Self, value: Self) -> Truth {
+                (self & mask == value).into()
+            }
+        }
+    )*};
+}
+
+words!(u8, u16, u32, u64);
+
+impl Word for f32 {
+    #[inline(always)]
+    fn of_bits(bits: u64) -> Self {
+        <f32 as crate::value::Pixel>::from_bits64(bits)
+    }
+}
+
+impl Word for f64 {
+    #[inline(always)]
+    fn of_bits(bits: u64) -> Self {
+        f64::from_bits(bits)
+    }
+}
+
+/// The type whose kernel does for `dtype` where only the bits matter.
+fn signless(dtype: DType) -> DType {
+    match dtype {
+        DType::Int8 => DType::UInt8,
+        DType::Int16 => DType::UInt16,
+        DType::Int32 => DType::UInt32,
+        DType::Int64 => DType::UInt64,
+        other => other,
+    }
+}
+
+/// As [`signless`], for functions that only move pixels.
+fn carrier(dtype: DType) -> DType {
+    match dtype.size() {
+        1 => DType::UInt8,
+        2 => DType::UInt16,
+        4 => DType::UInt32,
+        _ => DType::UInt64,
+    }
+}
+
+/// The kernel of `func` on operands of these types; `None` where the function
+/// is not defined for them.
+pub(super) fn plain(func: Func, operands: &[DType], simd: Simd) -> Option<Kernel> {
+    func.result(operands)?;
+    let a = operands[0];
+    match func {
+        Func::Unary(op) => unary(op, a, simd),
+        Func::Binary(op) if operands[0] != operands[1] => Some(mixed(op, simd)),
+        Func::Binary(op) => binary(op, a, simd),
+        Func::Cast(to) => cast(a, to, simd),
+        Func::Where => Some(match carrier(operands[1]) {
+            DType::UInt8 => choose::<u8>(simd),
+            DType::UInt16 => choose::<u16>(simd),
+            DType::UInt32 => choose::<u32>(simd),
+            _ => choose::<u64>(simd),
+        }),
+        Func::MaskTest { .. } => Some(match carrier(a) {
+            DType::UInt8 => mask_test::<u8>(simd),
+            DType::UInt16 => mask_test::<u16>(simd),
+            DType::UInt32 => mask_test::<u32>(simd),
+            _ => mask_test::<u64>(simd),
+        }),
+    }
+}
+
+fn unary(op: Unary, dtype: DType, simd: Simd) -> Option<Kernel> {
+    let dtype = if matches!(op, Unary::Neg | Unary::Not) {
+        signless(dtype)
+    } else {
+        dtype
+    };
+    with_element!(dtype, T => Some(match op {
+        Unary::Neg => map1::<Neg, T, T>(simd),
+        Unary::Not => map1::<Not, T, T>(simd),
+        Unary::Abs => map1::<Abs, T, T>(simd),
+        Unary::Sqrt => map1::<Sqrt, T, T>(simd),
+        Unary::Exp => map1::<Exp, T, T>(Simd::Baseline),
+        Unary::Log => map1::<Log, T, T>(Simd::Baseline),
+        Unary::IsNan => map1::<IsNan, T, Truth>(simd),
+        Unary::NotNan => map1::<NotNan, T, Truth>(simd),
+    }), complex => None)
+}
+
+fn binary(op: Binary, dtype: DType, simd: Simd) -> Option<Kernel> {
+    use Binary as B;
+    let bits_only = matches!(
+        op,
+        B::Add | B::Sub | B::Mul | B::And | B::Or | B::Xor | B::Eq | B::Ne
+    );
+    let dtype = if bits_only { signless(dtype) } else { dtype };
+    with_element!(dtype, T => Some(match op {
+        B::Add => map2::<Add, T, T, T>(simd),
+        B::Sub => map2::<Sub, T, T, T>(simd),
+        B::Mul => map2::<Mul, T, T, T>(simd),
+        B::Div => map2::<Div, T, T, T>(simd),
+        B::FloorDiv => map2::<FloorDiv, T, T, T>(Simd::Baseline),
+        B::Mod => map2::<Mod, T, T, T>(Simd::Baseline),
+        B::Pow => power::<T>,
+        B::Minimum => map2::<Minimum, T, T, T>(simd),
+        B::Maximum => map2::<Maximum, T, T, T>(simd),
+        B::And => map2::<And, T, T, T>(simd),
+        B::Or => map2::<Or, T, T, T>(simd),
+        B::Xor => map2::<Xor, T, T, T>(simd),
+        B::Eq => map2::<Eq, T, T, Truth>(simd),
+        B::Ne => map2::<Ne, T, T, Truth>(simd),
+        B::Lt => map2::<Lt, T, T, Truth>(simd),
+        B::Le => map2::<Le, T, T, Truth>(simd),
+        B::Gt => map2::<Gt, T, T, Truth>(simd),
+        B::Ge => map2::<Ge, T, T, Truth>(simd),
+    }), complex => None)
+}
+
+fn mixed(op: Binary, simd: Simd) -> Kernel {
+    match op {
+        Binary::Eq => map2::<MixedEq, i64, u64, Truth>(simd),
+        Binary::Ne => map2::<MixedNe, i64, u64, Truth>(simd),
+        Binary::Lt => map2::<MixedLt, i64, u64, Truth>(simd),
+        Binary::Le => map2::<MixedLe, i64, u64, Truth>(simd),
+        Binary::Gt => map2::<MixedGt, i64, u64, Truth>(simd),
+        _ => map2::<MixedGe, i64, u64, Truth>(simd),
+    }
+}
+
+fn cast(from: DType, to: DType, simd: Simd) -> Option<Kernel> {
+    let whole = |dtype: DType| dtype == DType::Bool || dtype.is_integer();
+    let to = if whole(from) { signless(to) } else { to };
+    let narrowing = whole(from) && whole(to) && to != DType::Bool && to.size() <= from.size();
+    let from = if narrowing { signless(from) } else { from };
+    with_element!(from, S => with_element!(to, D => Some(map1::<Cast, S, D>(simd)),
+        complex => None), complex => None)
+}
+
+/// `where(condition, x, constant)` with `x` converted on the way: the kernel,
+/// for the pairs of types that masking makes.
+pub(super) fn masked(from: DType, to: DType, simd: Simd) -> Option<Kernel> {
+    if from == to {
+        return Some(match carrier(from) {
+            DType::UInt8 => choose_or::<u8, u8>(simd),
+            DType::UInt16 => choose_or::<u16, u16>(simd),
+            DType::UInt32 => choose_or::<u32, u32>(simd),
+            _ => choose_or::<u64, u64>(simd),
+        });
+    }
+    Some(match (from, to) {
+        (DType::Int8, DType::Float32) => choose_or::<i8, f32>(simd),
+        (DType::UInt8, DType::Float32) => choose_or::<u8, f32>(simd),
+        (DType::Int16, DType::Float32) => choose_or::<i16, f32>(simd),
+        (DType::UInt16, DType::Float32) => choose_or::<u16, f32>(simd),
+        (DType::Int32, DType::Float64) => choose_or::<i32, f64>(simd),
+        (DType::UInt32, DType::Float64) => choose_or::<u32, f64>(simd),
+        _ => return None,
+    })
+}
+
+/// How the operations of two steps hang together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pair {
+    /// `(a . b) . (c . d)`: left, middle, right.
+    Tree(Binary, Binary, Binary),
+    /// `(a . b) . c`: inner, outer.
+    Left(Binary, Binary),
+    /// `a . (b . c)`: outer, inner.
+    Right(Binary, Binary),
+}
+
+/// The kernel that does several operations of floats in one pass, which keeps
+/// what lies between them in registers of the machine.
+pub(super) fn joined(pair: Pair, dtype: DType, simd: Simd) -> Option<Kernel> {
+    match dtype {
+        DType::Float32 => joined_of::<f32>(pair, simd),
+        DType::Float64 => joined_of::<f64>(pair, simd),
+        _ => None,
+    }
+}
+
+fn joined_of<T: Element>(pair: Pair, simd: Simd) -> Option<Kernel> {
+    macro_rules! with_op {
+        ($op:expr, $o:ident => $code:expr) => {
+            match $op {
+                Binary::Add => {
+                    type $o = Add;
+                    $code
+                }
+                Binary::Sub => {
+                    type $o = Sub;
+                    $code
+                }
+                Binary::Mul => {
+                    type $o = Mul;
+                    $code
+                }
+                Binary::Div => {
+                    type $o = Div;
+                    $code
+                }
+                _ => return None,
+            }
+        };
+    }
+    Some(match pair {
+        Pair::Tree(l, m, r) => {
+            with_op!(l, L => with_op!(m, M => with_op!(r, R => tree::<L, M, R, T>(simd))))
+        }
+        Pair::Left(l, m) => with_op!(l, L => with_op!(m, M => left::<L, M, T>(simd))),
+        Pair::Right(m, r) => with_op!(m, M => with_op!(r, R => right::<M, R, T>(simd))),
+    })
+}
+
+/// Mask and value as the bits of `dtype`; `None` where no pixel can match.
+///
+/// Bits beyond the type are those of the pixel sign-extended: for a signed
+/// type all equal to its highest bit, for others 0.
+pub(super) fn narrow_mask(mask: u64, value: u64, dtype: DType) -> Option<(u64, u64)> {
+    let width = 8 * dtype.size();
+    if value & !mask != 0 {
+        return None;
+    }
+    if width == 64 {
+        return Some((mask, value));
+    }
+    let low = (1u64 << width) - 1;
+    let (high_mask, high_value) = (mask & !low, value & !low);
+    let (mut mask, mut value) = (mask & low, value & low);
+    let signed = dtype.integer_range().is_some_and(|(lowest, _)| lowest < 0);
+    if high_mask != 0 && signed {
+        let sign = 1u64 << (width - 1);
+        let wanted = match high_value {
+            0 => 0,
+            all if all == high_mask => sign,
+            _ => return None,
+        };
+        if mask & sign != 0 && value & sign != wanted {
+            return None;
+        }
+        mask |= sign;
+        value |= wanted;
+    } else if high_value != 0 {
+        return None;
+    }
+    Some((mask, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_narrow_as_sign_extension_does() {
+        for dtype in [DType::UInt8, DType::Int8] {
+            for pixel in 0..=255u64 {
+                let signed = dtype == DType::Int8 && pixel >= 128;
+                let wide = if signed { pixel | !255 } else { pixel };
+                for (mask, value) in [
+                    (1, 1),
+                    (0, 0),
+                    (0x180, 0x180),
+                    (0x180, 0x80),
+                    (0x180, 0x100),
+                    (0x100, 0),
+                    (u64::MAX, u64::MAX),
+                    (u64::MAX, 5),
+                    (8, 9),
+                ] {
+                    let narrow = narrow_mask(mask, value, dtype)
+                        .is_some_and(|(mask, value)| pixel & mask == value);
+                    assert_eq!(
+                        narrow,
+                        wide & mask == value,
+                        "{dtype} {pixel} {mask:#x} {value:#x}"
+                    );
+                }
+            }
+        }
+    }
+}
