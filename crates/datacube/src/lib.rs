@@ -1,1 +1,46 @@
-//! facade
+//! The Open Data Cube in Rust: index satellite scenes, load them as a lazy cube, compute.
+//!
+//! [`Datacube`] opens an index and loads from it; [`LoadOptions`] says what and
+//! how; a [`Cube`] holds lazy, labelled arrays that [`Cube::compute`] turns into
+//! pixels. This crate is the only one that knows index, loader and engine; each
+//! of them is usable without the others.
+
+mod config;
+mod coords;
+mod datacube;
+mod documents;
+mod error;
+pub mod export;
+mod group;
+mod load;
+mod load_options;
+mod no_data;
+mod output_geobox;
+pub mod plot;
+pub mod prelude;
+mod region;
+mod runtime;
+mod source;
+mod time_terms;
+
+pub use config::{
+    ConfigDocument, ConfigOptions, Origin, Resolved, Settings, default_index_path,
+    resolve as resolve_config,
+};
+pub use coords::{GRID_MAPPING, HasGeoBox, cube_coords};
+pub use datacube::Datacube;
+pub use documents::{DocumentOutcome, MatchOptions, find_dataset_documents, read_documents};
+pub use error::{Error, Result};
+pub use group::{Group, GroupBy, GroupKey, group_datasets, solar_day};
+pub use load_options::{
+    CrsSpec, DatasetPredicate, DatasetQuery, LoadOptions, ResamplingSpec, Span,
+};
+pub use source::{LOAD_SOURCE_KIND, LoadSource, source_codec};
+pub use time_terms::{TimeBound, TimeTerm};
+
+pub use datacube_compute as compute;
+pub use datacube_compute::{Cube, DataArray};
+pub use datacube_geo as geo;
+pub use datacube_index as index;
+pub use datacube_load::{Overviews, Resampling, WarpScale};
+pub use datacube_model as model;

@@ -153,8 +153,14 @@ impl Loader {
     /// unless the loader skips broken sources and the fault is the source's.
     pub async fn fetch(&self, archive: &Archive, task: &ChunkTask) -> Result<Fetched> {
         archive.params(task)?;
-        let members = stream::iter(&task.reads)
+        // Collected first: a closure that borrows its argument inside the stream
+        // would keep this future from being `Send` in other crates.
+        let reads: Vec<_> = task
+            .reads
+            .iter()
             .map(|read| self.fetch_member(archive, task, read))
+            .collect();
+        let members = stream::iter(reads)
             .buffered(self.concurrent_reads)
             .collect::<Vec<_>>()
             .await;

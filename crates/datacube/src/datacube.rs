@@ -1,0 +1,431 @@
+//! `Datacube`: open an index, find datasets, load them.
+//!
+//! Every call comes twice: blocking under its plain name, and `async`. The
+//! blocking ones may be called anywhere, also inside an async runtime; they run
+//! on the process's own and only wait for it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use datacube_compute::{Cube, Engine, default_engine};
+use datacube_geo::GeoBox;
+use datacube_index::{ArchiveReport, Index, IndexExt, IndexInfo, InitOptions, InitOutcome, Query};
+use datacube_load::{Loader, LoaderOptions};
+use datacube_model::{Dataset, Product};
+use futures::StreamExt;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::config::{self, ConfigOptions, Origin, Resolved};
+use crate::documents::{self, DocumentOutcome, MatchOptions};
+use crate::load_options::{DatasetQuery, LoadOptions};
+use crate::{Error, Result, load, runtime};
+
+/// An index, and everything needed to load from it. Cheap to clone.
+///
+/// ```no_run
+/// use datacube::prelude::*;
+///
+/// let dc = Datacube::open()?;
+/// for product in dc.products()? {
+///     println!("{}", product.name());
+/// }
+/// # Ok::<(), datacube::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Datacube {
+    index: Arc<dyn Index>,
+    resolved: Resolved,
+    loader: Arc<Loader>,
+    engine: Option<Arc<dyn Engine>>,
+}
+
+impl Datacube {
+    /// The index that ODC's configuration names, else the embedded file in the
+    /// user's data folder, which is made when it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a configuration that cannot be used,
+    /// [`Error::Index`] when the index cannot be opened.
+    pub fn open() -> Result<Self> {
+        Self::open_with(ConfigOptions::default())
+    }
+
+    /// The index at `url`: `sqlite:PATH` or `memory:`.
+    ///
+    /// # Errors
+    /// As [`Datacube::open`].
+    pub fn open_url(url: impl Into<String>) -> Result<Self> {
+        Self::open_with(ConfigOptions {
+            index: Some(url.into()),
+            ..ConfigOptions::default()
+        })
+    }
+
+    /// The index that `options` lead to.
+    ///
+    /// # Errors
+    /// As [`Datacube::open`].
+    pub fn open_with(options: ConfigOptions) -> Result<Self> {
+        runtime::block_on(Self::connect(options))
+    }
+
+    /// [`Datacube::open_with`], awaited.
+    ///
+    /// # Errors
+    /// As [`Datacube::open`].
+    pub async fn open_async(options: ConfigOptions) -> Result<Self> {
+        runtime::spawn(Self::connect(options)).await
+    }
+
+    async fn connect(options: ConfigOptions) -> Result<Self> {
+        let resolved = config::resolve(&options)?;
+        // What nobody named is made when it is not there; a name that was given
+        // may be mistyped.
+        let index = match resolved.origin {
+            Origin::Default => datacube_index::open_or_init(&resolved.index_url).await?,
+            _ => datacube_index::open(&resolved.index_url).await?,
+        };
+        let loader = Loader::new(LoaderOptions::default());
+        Ok(Self {
+            index,
+            resolved,
+            loader: Arc::new(loader),
+            engine: None,
+        })
+    }
+
+    /// Creates the index that `options` lead to, or brings it up to date, and opens it.
+    ///
+    /// # Errors
+    /// As [`Datacube::open`], and when the index cannot be written.
+    pub fn create(options: ConfigOptions) -> Result<(Self, InitOutcome)> {
+        runtime::block_on(async move {
+            let resolved = config::resolve(&options)?;
+            let index = datacube_index::open(&resolved.index_url).await?;
+            let outcome = index.init(&InitOptions::default()).await?;
+            let loader = Arc::new(Loader::new(LoaderOptions::default()));
+            Ok((
+                Self {
+                    index,
+                    resolved,
+                    loader,
+                    engine: None,
+                },
+                outcome,
+            ))
+        })
+    }
+
+    /// A cube over an index that is open already.
+    pub fn with_index(index: Arc<dyn Index>) -> Self {
+        let resolved = Resolved {
+            index_url: index.url().to_owned(),
+            origin: Origin::Argument,
+            environment: None,
+            settings: config::Settings::default(),
+        };
+        let loader = Arc::new(Loader::new(LoaderOptions::default()));
+        Self {
+            index,
+            resolved,
+            loader,
+            engine: None,
+        }
+    }
+
+    /// Eager loads run on `engine`; default: a cluster of all cores.
+    #[must_use]
+    pub fn with_engine(mut self, engine: Arc<dyn Engine>) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// The index.
+    pub fn index(&self) -> &Arc<dyn Index> {
+        &self.index
+    }
+
+    /// Where the index was found, and the settings that came with it.
+    pub fn configuration(&self) -> &Resolved {
+        &self.resolved
+    }
+
+    /// What reads files; plans that came as bytes need it, see [`crate::source_codec`].
+    pub fn loader(&self) -> &Arc<Loader> {
+        &self.loader
+    }
+
+    /// All products, by name.
+    ///
+    /// # Errors
+    /// [`Error::Index`] when the index cannot be read.
+    pub fn products(&self) -> Result<Vec<Arc<Product>>> {
+        let cube = self.clone();
+        runtime::block_on(async move { Ok(cube.index.products().await?) })
+    }
+
+    /// Adds the product definitions of a YAML or JSON file.
+    ///
+    /// # Errors
+    /// When the file cannot be read. What is wrong with a definition is in its outcome.
+    pub fn add_products(&self, path: impl AsRef<Path>) -> Result<Vec<DocumentOutcome>> {
+        let (cube, path) = (self.clone(), path.as_ref().to_owned());
+        runtime::block_on(async move { documents::add_products(&*cube.index, &path).await })
+    }
+
+    /// Adds the dataset documents at `paths`: files, or folders that hold some.
+    ///
+    /// # Errors
+    /// When a path is not there or the index cannot be written. What is wrong
+    /// with a document is in its outcome, and does not stop the others.
+    pub fn add_datasets<P: Into<PathBuf>>(
+        &self,
+        paths: impl IntoIterator<Item = P>,
+        options: &MatchOptions,
+    ) -> Result<Vec<DocumentOutcome>> {
+        let paths: Vec<PathBuf> = paths.into_iter().map(Into::into).collect();
+        let outcomes = Arc::new(Mutex::new(Vec::new()));
+        let kept = outcomes.clone();
+        self.add_datasets_with(paths, options, move |outcome| {
+            kept.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .push(outcome);
+        })?;
+        let mut outcomes = outcomes
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        Ok(std::mem::take(&mut *outcomes))
+    }
+
+    /// As [`Datacube::add_datasets`]; `report` hears of each document as its fate is known.
+    ///
+    /// # Errors
+    /// As [`Datacube::add_datasets`].
+    pub fn add_datasets_with(
+        &self,
+        paths: Vec<PathBuf>,
+        options: &MatchOptions,
+        mut report: impl FnMut(DocumentOutcome) + Send + 'static,
+    ) -> Result<()> {
+        let (cube, options) = (self.clone(), options.clone());
+        runtime::block_on(async move {
+            let files = documents::find_dataset_documents(&paths)?;
+            documents::add_datasets(&*cube.index, &files, &options, &mut report).await
+        })
+    }
+
+    /// What the index says of itself.
+    ///
+    /// # Errors
+    /// [`Error::Index`] when it cannot be read.
+    pub fn check(&self) -> Result<IndexInfo> {
+        let cube = self.clone();
+        runtime::block_on(async move { Ok(cube.index.check().await?) })
+    }
+
+    /// The product of that name.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for an unknown name, with the near ones.
+    pub fn product(&self, name: &str) -> Result<Arc<Product>> {
+        let (cube, name) = (self.clone(), name.to_owned());
+        runtime::block_on(async move { Ok(cube.index.product(&name).await?) })
+    }
+
+    /// The datasets of these ids, in their order; `None` for an unknown one.
+    ///
+    /// # Errors
+    /// [`Error::Index`] when the index cannot be read.
+    pub fn datasets(&self, ids: &[Uuid]) -> Result<Vec<Option<Dataset>>> {
+        let (cube, ids) = (self.clone(), ids.to_vec());
+        runtime::block_on(async move { Ok(cube.index.datasets(&ids).await?) })
+    }
+
+    /// Search terms as text, such as `product = ls8 time in [2020-01, 2020-03]`.
+    ///
+    /// # Errors
+    /// [`Error::Index`] that points at what cannot be understood.
+    pub fn parse_query(&self, text: &str) -> Result<Query> {
+        let (cube, text) = (self.clone(), text.to_owned());
+        runtime::block_on(async move { Ok(cube.index.parse_query(&text).await?) })
+    }
+
+    /// Calls `each` for every dataset that matches, in the order (centre time, id).
+    ///
+    /// Datasets are streamed: memory does not grow with their number.
+    ///
+    /// # Errors
+    /// What `each` returns, and [`Error::Index`] as an `E`.
+    pub fn search_each<E: From<Error>>(
+        &self,
+        query: Query,
+        mut each: impl FnMut(Dataset) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let cube = self.clone();
+        let (sender, receiver) = std::sync::mpsc::sync_channel(64);
+        runtime::start(async move {
+            let mut stream = cube.index.search(&query);
+            while let Some(dataset) = stream.next().await {
+                // The receiver is gone when `each` failed: nobody wants the rest.
+                if tokio::task::block_in_place(|| sender.send(dataset)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        receiver
+            .into_iter()
+            .try_for_each(|dataset| each(dataset.map_err(Error::from)?))
+    }
+
+    /// How many datasets match.
+    ///
+    /// # Errors
+    /// [`Error::Index`] for an unknown field and when the index cannot be read.
+    pub fn count(&self, query: &Query) -> Result<u64> {
+        let (cube, query) = (self.clone(), query.clone());
+        runtime::block_on(async move { Ok(cube.index.count(&query).await?) })
+    }
+
+    /// Archives datasets: they stay, but no search finds them.
+    ///
+    /// # Errors
+    /// [`Error::Index`] when the index cannot be written.
+    pub fn archive(&self, ids: &[Uuid], when: Timestamp) -> Result<ArchiveReport> {
+        let (cube, ids) = (self.clone(), ids.to_vec());
+        runtime::block_on(async move { Ok(cube.index.archive(&ids, when).await?) })
+    }
+
+    /// Restores archived datasets.
+    ///
+    /// # Errors
+    /// [`Error::Index`] when the index cannot be written.
+    pub fn restore(&self, ids: &[Uuid]) -> Result<ArchiveReport> {
+        let (cube, ids) = (self.clone(), ids.to_vec());
+        runtime::block_on(async move { Ok(cube.index.restore(&ids).await?) })
+    }
+
+    /// Datasets that match, in the order (centre time, id); none is no error.
+    ///
+    /// # Errors
+    /// For an unknown product or field, and for terms that contradict each other.
+    pub fn find_datasets(&self, query: DatasetQuery) -> Result<Vec<Dataset>> {
+        let cube = self.clone();
+        runtime::block_on(async move { load::find_datasets(&*cube.index, &query).await })
+    }
+
+    /// [`Datacube::find_datasets`], awaited.
+    ///
+    /// # Errors
+    /// As [`Datacube::find_datasets`].
+    pub async fn find_datasets_async(&self, query: DatasetQuery) -> Result<Vec<Dataset>> {
+        let cube = self.clone();
+        runtime::spawn(async move { load::find_datasets(&*cube.index, &query).await }).await
+    }
+
+    /// The grid of a raster file, to load others onto it with [`LoadOptions::like`].
+    ///
+    /// `uri` is a path or a URI.
+    ///
+    /// # Errors
+    /// [`Error::Load`] when it cannot be read, [`Error::Option`] when it has no
+    /// affine or no CRS.
+    pub fn geobox_of(&self, uri: impl Into<String>) -> Result<GeoBox> {
+        let (cube, uri) = (self.clone(), uri.into());
+        runtime::block_on(async move {
+            let reader = cube.loader.open(&uri).await?;
+            let info = reader.info();
+            let refuse = |what: &str| Error::Option {
+                option: "like",
+                problem: format!("{uri} has no {what}, so nothing can be placed on its grid"),
+            };
+            let affine = info.affine.ok_or_else(|| refuse("affine"))?;
+            let crs = info.crs.clone().ok_or_else(|| refuse("CRS"))?;
+            Ok(GeoBox::new(info.shape, affine, Some(crs))?)
+        })
+    }
+
+    /// A cube of the measurements asked for: `[time, y, x]` on one grid.
+    ///
+    /// With [`LoadOptions::chunks`] it is lazy and nothing is read yet; without,
+    /// it is read into memory now. Pixels that no dataset gives have the
+    /// measurement's nodata. Where datasets of one time step overlap, the first
+    /// valid pixel in the order (centre time, id) is kept.
+    ///
+    /// # Errors
+    /// For every name or number that cannot be used, each with what could be;
+    /// [`Error::NoData`] when nothing matches; [`Error::Compute`] before
+    /// anything is read when an eager result would not fit into memory; when a file cannot
+    /// be read, unless [`LoadOptions::skip_broken_datasets`] is set.
+    ///
+    /// # Source
+    /// datacube-core, `Datacube.load`.
+    pub fn load(&self, options: LoadOptions) -> Result<Cube> {
+        let cube = self.clone();
+        let (planned, is_lazy) = runtime::block_on(cube.plan(options))?;
+        if is_lazy {
+            Ok(planned)
+        } else {
+            self.compute(&planned)
+        }
+    }
+
+    /// [`Datacube::load`], awaited.
+    ///
+    /// # Errors
+    /// As [`Datacube::load`].
+    pub async fn load_async(&self, options: LoadOptions) -> Result<Cube> {
+        let cube = self.clone();
+        runtime::spawn(async move {
+            let computing = cube.clone();
+            let (planned, is_lazy) = cube.plan(options).await?;
+            if is_lazy {
+                return Ok(planned);
+            }
+            tokio::task::spawn_blocking(move || computing.compute(&planned))
+                .await
+                .map_err(|error| Error::Runtime {
+                    reason: error.to_string(),
+                })?
+        })
+        .await
+    }
+
+    /// The lazy cube, and whether the caller wants it to stay so.
+    async fn plan(self, mut options: LoadOptions) -> Result<(Cube, bool)> {
+        let settings = &self.resolved.settings;
+        if options.query.limit.is_none() {
+            options.query.limit = settings.dc_load_limit;
+        }
+        let skip = options
+            .skip_broken_datasets
+            .unwrap_or(settings.skip_broken_datasets);
+        options.skip_broken_datasets = Some(skip);
+        let cube = load::plan_load(&*self.index, &self.loader, &options).await?;
+        let is_lazy = options.chunks.is_some();
+        Ok((cube, is_lazy))
+    }
+
+    fn compute(&self, cube: &Cube) -> Result<Cube> {
+        let engine = match &self.engine {
+            Some(engine) => engine.clone(),
+            None => default_engine()?,
+        };
+        Ok(cube.compute_with(&*engine)?)
+    }
+}
+
+impl fmt::Debug for Datacube {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Datacube")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Datacube {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Datacube({})", self.index.url())
+    }
+}

@@ -1,0 +1,5 @@
+//! What a program or a notebook that loads and computes needs: `use datacube::prelude::*`.
+
+pub use crate::{Cube, DataArray, Datacube, DatasetQuery, GroupBy, HasGeoBox, LoadOptions};
+pub use datacube_compute::{Engine, LocalCluster, Serial};
+pub use datacube_geo::{BoundingBox, Crs, GeoBox, Geometry};

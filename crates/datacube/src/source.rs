@@ -1,0 +1,231 @@
+//! One measurement of an archive as the lazy engine sees it.
+//!
+//! The only place where the loader meets the engine: a region of `[time, y, x]`
+//! becomes one chunk task for each time step, fetched on the engine's IO threads
+//! and decoded on its CPU threads.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use datacube_compute::{ChunkSource, Cost, Fetched, ReadStats, Region, SourceCodec, SourceError};
+use datacube_geo::PixelWindow;
+use datacube_load::{Archive, ChunkTask, Loader};
+use datacube_model::DType;
+use futures::future::BoxFuture;
+use futures::stream::StreamExt;
+
+/// Key of this kind of source in a [`SourceCodec`].
+pub const LOAD_SOURCE_KIND: &str = "datacube.load";
+
+/// Time steps of one chunk that are fetched at once.
+const CONCURRENT_STEPS: usize = 8;
+
+/// One measurement of an archive: `[time, y, x]` on the archive's grid.
+///
+/// Pixels that no scene gives are the measurement's nodata. It travels without
+/// its loader; on the other side [`source_codec`] gives it that process's own.
+pub struct LoadSource {
+    /// Holds exactly one band.
+    archive: Arc<Archive>,
+    loader: Arc<Loader>,
+    shape: [usize; 3],
+    encoded: OnceLock<Vec<u8>>,
+}
+
+impl LoadSource {
+    /// The measurement at `band_idx` of `archive`, read through `loader`.
+    ///
+    /// # Errors
+    /// [`datacube_load::Error::InvalidRequest`] for a band that is not there.
+    pub fn new(
+        archive: &Archive,
+        band_idx: usize,
+        loader: Arc<Loader>,
+    ) -> datacube_load::Result<Self> {
+        Ok(Self::from_single_band(
+            archive.select_bands(&[band_idx])?,
+            loader,
+        ))
+    }
+
+    fn from_single_band(archive: Archive, loader: Arc<Loader>) -> Self {
+        let grid = archive.geobox().shape();
+        let shape = [archive.n_planes(), grid.rows, grid.cols];
+        Self {
+            archive: Arc::new(archive),
+            loader,
+            shape,
+            encoded: OnceLock::new(),
+        }
+    }
+
+    /// The archive, of this one measurement.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// What has to be read for `region`, one task for each time step.
+    fn tasks(&self, region: &Region) -> Result<Vec<ChunkTask>, SourceError> {
+        let [times, rows, cols] = region.ranges() else {
+            return Err(SourceError::message(format!(
+                "{region} is not [time, y, x]"
+            )));
+        };
+        let window = PixelWindow::new(rows.clone(), cols.clone());
+        times
+            .clone()
+            .map(|plane| {
+                self.archive
+                    .plan_chunk(0, plane, window.clone())
+                    .map_err(source_error)
+            })
+            .collect()
+    }
+}
+
+impl ChunkSource for LoadSource {
+    fn kind(&self) -> &'static str {
+        LOAD_SOURCE_KIND
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, SourceError> {
+        if let Some(encoded) = self.encoded.get() {
+            return Ok(encoded.clone());
+        }
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&*self.archive, &mut bytes).map_err(SourceError::new)?;
+        Ok(self.encoded.get_or_init(|| bytes).clone())
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn dtype(&self) -> DType {
+        self.archive.bands()[0].dtype
+    }
+
+    fn project(&self, region: &Region) -> Cost {
+        // A region outside the array is refused when it is fetched.
+        let tasks = self.tasks(region).unwrap_or_default();
+        let mut cost = Cost::default();
+        for task in &tasks {
+            let estimate = self.archive.estimate(task);
+            cost.read_bytes += estimate.read_bytes;
+            cost.requests += estimate.requests;
+            // Steps are decoded one after the other.
+            cost.scratch_bytes = cost.scratch_bytes.max(estimate.scratch_bytes);
+        }
+        cost
+    }
+
+    fn fetch(&self, region: &Region) -> BoxFuture<'static, Result<Fetched, SourceError>> {
+        let tasks = self.tasks(region);
+        let archive = self.archive.clone();
+        let loader = self.loader.clone();
+        Box::pin(fetch_steps(archive, loader, tasks))
+    }
+
+    fn decode(
+        &self,
+        _region: &Region,
+        fetched: Fetched,
+        out: &mut [u8],
+    ) -> Result<ReadStats, SourceError> {
+        let steps: Vec<(ChunkTask, datacube_load::Fetched)> = fetched.take()?;
+        let mut stats = ReadStats::default();
+        if steps.is_empty() {
+            return Ok(stats);
+        }
+        stats.decoded_bytes = out.len() as u64;
+        let plane_bytes = out.len() / steps.len();
+        if plane_bytes == 0 {
+            return Ok(stats);
+        }
+        for ((task, fetched), plane) in steps.into_iter().zip(out.chunks_exact_mut(plane_bytes)) {
+            let read = self
+                .loader
+                .decode(&self.archive, &task, fetched, plane)
+                .map_err(source_error)?;
+            stats.skipped.extend(read.skipped.iter().map(|skipped| {
+                format!(
+                    "{} of dataset {} ({}): {}",
+                    skipped.measurement, skipped.label, skipped.uri, skipped.reason
+                )
+            }));
+        }
+        Ok(stats)
+    }
+
+    fn describe(&self) -> String {
+        let band = &self.archive.bands()[0];
+        format!(
+            "load {} {} from {} datasets, {}",
+            band.name,
+            band.dtype,
+            self.archive.scenes().len(),
+            band.resampling
+        )
+    }
+}
+
+/// Fetches the time steps of one chunk, some at once, in their order.
+async fn fetch_steps(
+    archive: Arc<Archive>,
+    loader: Arc<Loader>,
+    tasks: Result<Vec<ChunkTask>, SourceError>,
+) -> Result<Fetched, SourceError> {
+    let mut steps = Vec::new();
+    let (mut bytes, mut requests) = (0, 0);
+    let mut pending = futures::stream::FuturesOrdered::new();
+    let mut tasks = tasks?.into_iter();
+    loop {
+        while pending.len() < CONCURRENT_STEPS
+            && let Some(task) = tasks.next()
+        {
+            let (archive, loader) = (archive.clone(), loader.clone());
+            pending.push_back(async move {
+                let fetched = loader.fetch(&archive, &task).await;
+                fetched.map(|fetched| (task, fetched)).map_err(source_error)
+            });
+        }
+        let Some(step) = pending.next().await else { break };
+        let step: (ChunkTask, datacube_load::Fetched) = step?;
+        bytes += step.1.bytes();
+        requests += step.1.requests();
+        steps.push(step);
+    }
+    Ok(Fetched { bytes, requests, payload: Box::new(steps) })
+}
+
+impl fmt::Debug for LoadSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadSource")
+            .field("archive", &self.archive)
+            .finish_non_exhaustive()
+    }
+}
+
+fn source_error(error: datacube_load::Error) -> SourceError {
+    let (transient, not_found) = (error.is_transient(), error.is_not_found());
+    SourceError::new(error)
+        .transient(transient)
+        .not_found(not_found)
+}
+
+/// Rebuilds loads in plans that came as bytes; they are read through `loader`.
+pub fn source_codec(loader: Arc<Loader>) -> SourceCodec {
+    SourceCodec::new().with(LOAD_SOURCE_KIND, move |bytes| {
+        let archive: Archive = ciborium::from_reader(bytes).map_err(SourceError::new)?;
+        if archive.bands().len() != 1 {
+            return Err(SourceError::message(format!(
+                "a load of one measurement was expected, and it has {}",
+                archive.bands().len()
+            )));
+        }
+        Ok(Arc::new(LoadSource::from_single_band(
+            archive,
+            loader.clone(),
+        )))
+    })
+}
