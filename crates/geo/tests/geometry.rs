@@ -38,12 +38,18 @@ fn geojson_there_and_back() {
         let g = Geometry::from_geojson(&value, crs("EPSG:4326")).expect("GeoJSON");
         assert_eq!(g.to_geojson(), value);
         let feature = json!({"type": "Feature", "properties": {}, "geometry": value});
-        assert_eq!(Geometry::from_geojson(&feature, crs("EPSG:4326")).expect("a feature"), g);
+        assert_eq!(
+            Geometry::from_geojson(&feature, crs("EPSG:4326")).expect("a feature"),
+            g
+        );
         let all = json!({"type": "FeatureCollection", "features": [feature, feature]});
         let two = Geometry::from_geojson(&all, None).expect("features");
         assert_eq!(two.n_coords(), 2 * g.n_coords());
         let text = serde_json::to_string(&g).expect("JSON");
-        assert_eq!(serde_json::from_str::<Geometry>(&text).expect("a geometry"), g);
+        assert_eq!(
+            serde_json::from_str::<Geometry>(&text).expect("a geometry"),
+            g
+        );
     }
 }
 
@@ -59,7 +65,10 @@ fn what_is_no_geometry_is_refused() {
         json!({"type": "FeatureCollection", "features": []}),
     ] {
         let error = Geometry::from_geojson(&value, None).expect_err("no geometry");
-        assert!(matches!(error, Error::InvalidGeometry { .. }), "{value}: {error}");
+        assert!(
+            matches!(error, Error::InvalidGeometry { .. }),
+            "{value}: {error}"
+        );
     }
     assert!(Geometry::point(Xy::new(f64::NAN, 0.0), None).is_err());
     assert!(Geometry::polygon(&[Xy::new(0.0, 0.0), Xy::new(1.0, 0.0)], None).is_err());
@@ -79,12 +88,21 @@ fn what_is_no_geometry_is_refused() {
 #[test]
 fn pixels_have_no_longitude_and_crs_do_not_mix() {
     let pixels = Geometry::from_bbox(BoundingBox::new(0.0, 0.0, 1.0, 1.0), None).expect("valid");
-    assert!(matches!(pixels.lonlat_bounds(), Err(Error::MissingCrs { .. })));
-    assert!(matches!(pixels.to_crs(&Crs::wgs84(), None), Err(Error::MissingCrs { .. })));
+    assert!(matches!(
+        pixels.lonlat_bounds(),
+        Err(Error::MissingCrs { .. })
+    ));
+    assert!(matches!(
+        pixels.to_crs(&Crs::wgs84(), None),
+        Err(Error::MissingCrs { .. })
+    ));
     let a = rectangle([0.0, 0.0, 1.0, 1.0], "EPSG:4326");
     let b = rectangle([0.0, 0.0, 1.0, 1.0], "EPSG:3857");
     assert!(matches!(a.intersects(&b), Err(Error::CrsMismatch { .. })));
-    assert!(matches!(a.intersection(&pixels), Err(Error::CrsMismatch { .. })));
+    assert!(matches!(
+        a.intersection(&pixels),
+        Err(Error::CrsMismatch { .. })
+    ));
     assert!(Geometry::union([&a, &b]).is_err());
     assert_eq!(Geometry::union([]).expect("nothing"), None);
 }
@@ -97,9 +115,18 @@ fn shapes_combine() {
     assert!(a.intersects(&b).expect("one CRS") && !a.intersects(&apart).expect("one CRS"));
     assert!((a.intersection(&b).expect("one CRS").area() - 25.0).abs() < 1e-6);
     assert!(a.intersection(&apart).expect("one CRS").is_empty());
-    let all = Geometry::union([&a, &b, &apart]).expect("one CRS").expect("some");
-    assert!((all.area() - (100.0 + 70.0 - 25.0 + 1.0)).abs() < 1e-6, "{}", all.area());
-    assert!(a.contains(&rectangle([1.0, 1.0, 2.0, 2.0], "EPSG:3577")).expect("one CRS"));
+    let all = Geometry::union([&a, &b, &apart])
+        .expect("one CRS")
+        .expect("some");
+    assert!(
+        (all.area() - (100.0 + 70.0 - 25.0 + 1.0)).abs() < 1e-6,
+        "{}",
+        all.area()
+    );
+    assert!(
+        a.contains(&rectangle([1.0, 1.0, 2.0, 2.0], "EPSG:3577"))
+            .expect("one CRS")
+    );
     assert!(!a.contains(&b).expect("one CRS"));
     let line = Geometry::line(&[Xy::new(-5.0, 5.0), Xy::new(5.0, 5.0)], crs("EPSG:3577"));
     let inside = a.intersection(&line.expect("valid")).expect("one CRS");
@@ -108,7 +135,11 @@ fn shapes_combine() {
     assert_eq!(a.intersection(&point).expect("one CRS"), point);
     assert_eq!(a.centroid(), Some(Xy::new(5.0, 5.0)));
     let round = a.buffer(1.0);
-    assert!(round.area() > 140.0 && round.area() < 144.0, "{}", round.area());
+    assert!(
+        round.area() > 140.0 && round.area() < 144.0,
+        "{}",
+        round.area()
+    );
     assert!((a.buffer(-1.0).area() - 64.0).abs() < 1e-6);
 }
 
@@ -122,13 +153,21 @@ fn what_does_not_project_is_an_error_or_left_out() {
     let seen = half.to_crs_lossy(&geos, None).expect("a part");
     assert!(!seen.is_empty() && bounds(&seen).is_finite());
     let behind = rectangle([-50.0, -5.0, -30.0, 5.0], "EPSG:4326");
-    assert!(behind.to_crs_lossy(&geos, None).expect("nothing").is_empty());
+    assert!(
+        behind
+            .to_crs_lossy(&geos, None)
+            .expect("nothing")
+            .is_empty()
+    );
 }
 
 #[test]
 fn footprints_over_the_antimeridian_stay_in_one_piece() {
     // UTM zone 60 south: from 177.9 E to some 180.5 E.
-    let scene = rectangle([600_000.0, 8_000_000.0, 900_000.0, 8_200_000.0], "EPSG:32760");
+    let scene = rectangle(
+        [600_000.0, 8_000_000.0, 900_000.0, 8_200_000.0],
+        "EPSG:32760",
+    );
     let g = scene.to_lonlat().expect("projects");
     let b = bounds(&g);
     assert!(b.left > 177.0 && b.right > 180.0 && b.right < 182.0, "{b}");
@@ -136,7 +175,10 @@ fn footprints_over_the_antimeridian_stay_in_one_piece() {
     let mid = scene.mid_longitude().expect("a CRS").expect("not empty");
     assert!((179.0..180.0).contains(&mid), "{mid}");
     // Zone 1 north, mostly to the east of it: its middle is at -179.
-    let scene = rectangle([100_000.0, 1_000_000.0, 500_000.0, 1_200_000.0], "EPSG:32601");
+    let scene = rectangle(
+        [100_000.0, 1_000_000.0, 500_000.0, 1_200_000.0],
+        "EPSG:32601",
+    );
     let b = lonlat(&scene);
     assert!(b.left > 179.0 && b.left < 180.0 && b.right > 182.0, "{b}");
     let mid = scene.mid_longitude().expect("a CRS").expect("not empty");
@@ -204,7 +246,10 @@ fn footprints_around_a_pole_reach_it() {
     assert!(b.span_x() < 90.0 && b.bottom > -88.0, "{b}");
     let beside = rectangle([-3e5, -9e5, 4e5, -2e5], "EPSG:3031");
     let b = lonlat(&beside);
-    assert!(b.left < 180.0 && b.right > 180.0 && b.span_x() < 150.0, "{b}");
+    assert!(
+        b.left < 180.0 && b.right > 180.0 && b.span_x() < 150.0,
+        "{b}"
+    );
 }
 
 #[test]
@@ -212,10 +257,16 @@ fn the_world_is_the_world() {
     for (bbox, text) in [
         ([-180.0, -90.0, 180.0, 90.0], "EPSG:4326"),
         ([-20_037_508.0, -2e7, 20_037_508.0, 2e7], "EPSG:3857"),
-        ([-17_367_530.4, -7_314_540.0, 17_367_530.4, 7_314_540.0], "EPSG:6933"),
+        (
+            [-17_367_530.4, -7_314_540.0, 17_367_530.4, 7_314_540.0],
+            "EPSG:6933",
+        ),
     ] {
         let b = lonlat(&rectangle(bbox, text));
-        assert!((b.left + 180.0).abs() < 1e-3 && (b.right - 180.0).abs() < 1e-3, "{text}: {b}");
+        assert!(
+            (b.left + 180.0).abs() < 1e-3 && (b.right - 180.0).abs() < 1e-3,
+            "{text}: {b}"
+        );
     }
 }
 
@@ -240,15 +291,30 @@ fn special_footprints_of_real_items() {
             let item = read(&path);
             let g = Geometry::from_geojson(&item["geometry"], crs("EPSG:4326")).expect("GeoJSON");
             let b = lonlat(&g);
-            assert!((-180.0..180.0).contains(&b.left) && b.span_x() <= 360.0, "{b}");
-            for p in g.polygons().iter().flat_map(|p| p.exterior().coords().copied()) {
+            assert!(
+                (-180.0..180.0).contains(&b.left) && b.span_x() <= 360.0,
+                "{b}"
+            );
+            for p in g
+                .polygons()
+                .iter()
+                .flat_map(|p| p.exterior().coords().copied())
+            {
                 let vertex = BoundingBox::new(p.x, p.y, p.x, p.y).buffered(1e-9, 1e-9);
-                assert!(b.intersects_lonlat(&vertex), "{b} lacks {p:?}: {}", path.display());
+                assert!(
+                    b.intersects_lonlat(&vertex),
+                    "{b} lacks {p:?}: {}",
+                    path.display()
+                );
             }
             n += 1;
             if item["geometry"]["type"] == "MultiPolygon" {
                 crossing += 1;
-                assert!(b.right > 180.0 && b.span_x() < 10.0, "{b}: {}", path.display());
+                assert!(
+                    b.right > 180.0 && b.span_x() < 10.0,
+                    "{b}: {}",
+                    path.display()
+                );
                 let mid = g.mid_longitude().expect("a CRS").expect("not empty");
                 assert!((-180.0..-170.0).contains(&mid), "{mid}");
             }
@@ -265,8 +331,15 @@ fn an_eo3_grid_over_the_antimeridian() {
     let g = GeoBox::new(Shape2d::new(7811, 7691), affine, crs("EPSG:32660")).expect("valid");
     let b = lonlat(&g.extent());
     assert!(b.left > 178.0 && b.right > 180.0 && b.right < 181.0, "{b}");
-    let mid = g.extent().mid_longitude().expect("a CRS").expect("not empty");
-    assert!((179.0..180.0).contains(&mid), "not the other side of the earth: {mid}");
+    let mid = g
+        .extent()
+        .mid_longitude()
+        .expect("a CRS")
+        .expect("not empty");
+    assert!(
+        (179.0..180.0).contains(&mid),
+        "not the other side of the earth: {mid}"
+    );
 }
 
 proptest! {

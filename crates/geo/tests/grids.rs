@@ -35,9 +35,8 @@ fn any_affine() -> impl Strategy<Value = Affine> {
 }
 
 fn any_window(limit: usize) -> impl Strategy<Value = PixelWindow> {
-    (0..limit, 0..limit, 0..limit, 0..limit).prop_map(|(a, b, c, d)| {
-        PixelWindow::new(a.min(b)..a.max(b), c.min(d)..c.max(d))
-    })
+    (0..limit, 0..limit, 0..limit, 0..limit)
+        .prop_map(|(a, b, c, d)| PixelWindow::new(a.min(b)..a.max(b), c.min(d)..c.max(d)))
 }
 
 proptest! {
@@ -231,7 +230,10 @@ fn align_is_an_anchor_in_crs_units() {
     // As the Landsat grids have it: centres on multiples of 30.
     assert_eq!(scene().anchor(), Anchor::Center);
     assert_eq!(scene().translate(0.5, 0.5).anchor(), Anchor::Edge);
-    assert_eq!(scene().translate(0.25, 0.0).anchor(), Anchor::Offset(Xy::new(0.25, 0.5)));
+    assert_eq!(
+        scene().translate(0.25, 0.0).anchor(),
+        Anchor::Offset(Xy::new(0.25, 0.5))
+    );
 }
 
 #[test]
@@ -246,24 +248,39 @@ fn equal_grids_hash_alike() {
     let b = GeoBox::new(a.shape(), *a.affine(), Some(wkt)).expect("valid");
     assert_eq!(a, b);
     assert_eq!(hash(&a), hash(&b));
-    let minus_zero = Affine { b: -0.0, ..*a.affine() };
+    let minus_zero = Affine {
+        b: -0.0,
+        ..*a.affine()
+    };
     let c = GeoBox::new(a.shape(), minus_zero, a.crs().cloned()).expect("valid");
     assert_eq!((&a, hash(&a)), (&c, hash(&c)));
     assert_ne!(a, a.translate(1e-9, 0.0));
     assert_ne!(a, GeoBox::new(a.shape(), *a.affine(), None).expect("valid"));
     let mut bytes = Vec::new();
     ciborium::into_writer(&a, &mut bytes).expect("CBOR");
-    assert_eq!(ciborium::from_reader::<GeoBox, _>(bytes.as_slice()).expect("CBOR"), a);
+    assert_eq!(
+        ciborium::from_reader::<GeoBox, _>(bytes.as_slice()).expect("CBOR"),
+        a
+    );
     assert!(serde_json::from_str::<GeoBox>(r#"{"shape":{"rows":1,"cols":1},"affine":{"a":0,"b":0,"c":0,"d":0,"e":0,"f":0},"crs":null}"#).is_err());
 }
 
 #[test]
 fn coordinates_are_pixel_centres() {
     let g = scene();
-    let (x, y) = (g.x_centres().expect("north up"), g.y_centres().expect("north up"));
+    let (x, y) = (
+        g.x_centres().expect("north up"),
+        g.y_centres().expect("north up"),
+    );
     assert_eq!((x.len(), y.len()), (1500, 1000));
-    assert_eq!((x[0], x[1], y[0], y[999]), (600_030.0, 600_060.0, 6_099_990.0, 6_070_020.0));
-    assert!(matches!(g.rotate(10.0).x_centres(), Err(Error::Rotated { .. })));
+    assert_eq!(
+        (x[0], x[1], y[0], y[999]),
+        (600_030.0, 600_060.0, 6_099_990.0, 6_070_020.0)
+    );
+    assert!(matches!(
+        g.rotate(10.0).x_centres(),
+        Err(Error::Rotated { .. })
+    ));
     assert!(!g.rotate(10.0).is_axis_aligned());
     let turned = g.rotate(10.0).resolution();
     assert!((turned.x - 30.0).abs() < 1e-9 && (turned.y + 30.0).abs() < 1e-9);
@@ -278,17 +295,41 @@ fn grids_of_the_same_pixels_combine() {
     assert_eq!(both.shape(), Shape2d::new(1050, 1600));
     let common = g.intersection(&other).expect("same pixels");
     assert_eq!(common.shape(), Shape2d::new(950, 1400));
-    assert_eq!(g.overlap(&other).expect("same pixels"), PixelWindow::new(0..950, 100..1500));
-    assert!(g.intersection(&g.translate(5000.0, 0.0)).expect("same pixels").is_empty());
-    for bad in [g.translate(0.5, 0.0), g.zoom_out(2.0).expect("fine"), g.rotate(1.0)] {
-        assert!(matches!(g.overlap(&bad), Err(Error::IncompatibleGrids { .. })));
+    assert_eq!(
+        g.overlap(&other).expect("same pixels"),
+        PixelWindow::new(0..950, 100..1500)
+    );
+    assert!(
+        g.intersection(&g.translate(5000.0, 0.0))
+            .expect("same pixels")
+            .is_empty()
+    );
+    for bad in [
+        g.translate(0.5, 0.0),
+        g.zoom_out(2.0).expect("fine"),
+        g.rotate(1.0),
+    ] {
+        assert!(matches!(
+            g.overlap(&bad),
+            Err(Error::IncompatibleGrids { .. })
+        ));
     }
-    let area = Geometry::from_bbox(BoundingBox::new(600_020.0, 6_099_950.0, 600_100.0, 6_100_000.0), utm());
+    let area = Geometry::from_bbox(
+        BoundingBox::new(600_020.0, 6_099_950.0, 600_100.0, 6_100_000.0),
+        utm(),
+    );
     let area = area.expect("valid");
     let cover = g.enclosing(&area).expect("one CRS");
     assert_eq!(cover.shape(), Shape2d::new(2, 3));
-    assert!(cover.bounding_box().contains(&area.bounding_box().expect("not empty")));
-    assert_eq!(g.window_of(&area).expect("one CRS"), PixelWindow::new(0..2, 0..3));
+    assert!(
+        cover
+            .bounding_box()
+            .contains(&area.bounding_box().expect("not empty"))
+    );
+    assert_eq!(
+        g.window_of(&area).expect("one CRS"),
+        PixelWindow::new(0..2, 0..3)
+    );
     let lonlat = area.to_lonlat().expect("projects");
     let near = g.enclosing(&lonlat).expect("projects");
     assert!(near.rows() <= 4 && near.cols() <= 5);
@@ -303,7 +344,9 @@ fn grids_of_the_same_pixels_combine() {
 #[test]
 fn to_crs_covers_the_grid_and_keeps_what_it_can() {
     let g = scene();
-    let same = g.to_crs(g.crs().expect("a CRS"), &datacube_geo::ToCrs::default()).expect("same");
+    let same = g
+        .to_crs(g.crs().expect("a CRS"), &datacube_geo::ToCrs::default())
+        .expect("same");
     assert_eq!(same, g);
     let bare = GeoBox::new(g.shape(), *g.affine(), None).expect("valid");
     assert!(matches!(
@@ -314,6 +357,11 @@ fn to_crs_covers_the_grid_and_keeps_what_it_can() {
     let crs = Some(Crs::from_epsg(32760).expect("known"));
     let affine = Affine::new(1000.0, 0.0, 600_000.0, 0.0, -1000.0, 8_200_000.0);
     let fiji = GeoBox::new(Shape2d::new(200, 300), affine, crs).expect("valid");
-    let lonlat = fiji.to_crs(&Crs::wgs84(), &datacube_geo::ToCrs::default()).expect("projects");
-    assert!(lonlat.cols() < 400 && lonlat.bounding_box().right > 180.0, "{lonlat}");
+    let lonlat = fiji
+        .to_crs(&Crs::wgs84(), &datacube_geo::ToCrs::default())
+        .expect("projects");
+    assert!(
+        lonlat.cols() < 400 && lonlat.bounding_box().right > 180.0,
+        "{lonlat}"
+    );
 }

@@ -10,7 +10,12 @@ use serde_json::Value;
 fn grid(rows: usize, cols: usize, affine: [f64; 6], crs: &str) -> GeoBox {
     let [a, b, c, d, e, f] = affine;
     let crs = Crs::parse(crs).unwrap_or_else(|e| panic!("{crs}: {e}"));
-    GeoBox::new(Shape2d::new(rows, cols), Affine::new(a, b, c, d, e, f), Some(crs)).expect("valid")
+    GeoBox::new(
+        Shape2d::new(rows, cols),
+        Affine::new(a, b, c, d, e, f),
+        Some(crs),
+    )
+    .expect("valid")
 }
 
 fn info(src: &GeoBox, dst: &GeoBox, rule: PasteRule) -> ReprojectInfo {
@@ -32,7 +37,11 @@ fn all_positions(t: &GridTransform) -> Vec<Xy> {
 }
 
 /// The source pixel that a position is in.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "inside of the source")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "inside of the source"
+)]
 fn pixel_at(p: Xy, src: Shape2d) -> Option<(usize, usize)> {
     let inside = p.x >= 0.0 && p.y >= 0.0 && p.x < src.cols as f64 && p.y < src.rows as f64;
     inside.then_some((p.y as usize, p.x as usize))
@@ -53,12 +62,28 @@ fn check_windows(src: &GeoBox, dst: &GeoBox, part: &PixelWindow) -> usize {
             };
             n += 1;
             let at = format!("({row}, {col}) -> {p}, {dst} / {src}");
-            assert!(info.dst_window.contains_pixel(row, col), "{} lacks {at}", info.dst_window);
-            assert!(info.src_window.contains_pixel(r, c), "{} lacks {at}", info.src_window);
+            assert!(
+                info.dst_window.contains_pixel(row, col),
+                "{} lacks {at}",
+                info.dst_window
+            );
+            assert!(
+                info.src_window.contains_pixel(r, c),
+                "{} lacks {at}",
+                info.src_window
+            );
             if part.contains_pixel(row, col) {
-                assert!(restricted[0].contains_pixel(r, c), "{} lacks {at}", restricted[0]);
+                assert!(
+                    restricted[0].contains_pixel(r, c),
+                    "{} lacks {at}",
+                    restricted[0]
+                );
                 let near = PixelWindow::new(r..r + 1, c..c + 1).pad(3, src.shape());
-                assert!(restricted[1].contains(&near), "{} lacks {near}: {at}", restricted[1]);
+                assert!(
+                    restricted[1].contains(&near),
+                    "{} lacks {near}: {at}",
+                    restricted[1]
+                );
             }
         }
     }
@@ -95,7 +120,9 @@ fn around(crs: &str, centre: Xy, pixel_m: f64, turn: f64, shape: Shape2d) -> Geo
         -size,
         p.y + size * shape.rows as f64 / 2.0,
     );
-    GeoBox::new(shape, affine, Some(crs)).expect("valid").rotate(turn)
+    GeoBox::new(shape, affine, Some(crs))
+        .expect("valid")
+        .rotate(turn)
 }
 
 proptest! {
@@ -177,20 +204,38 @@ proptest! {
 
 #[test]
 fn far_larger_and_far_away() {
-    let scene = grid(60, 70, [3000.0, 0.0, 3e5, 0.0, -3000.0, 6.2e6], "EPSG:32755");
+    let scene = grid(
+        60,
+        70,
+        [3000.0, 0.0, 3e5, 0.0, -3000.0, 6.2e6],
+        "EPSG:32755",
+    );
     // A world of a degree a pixel: much does not project.
     let world = grid(180, 360, [1.0, 0.0, -180.0, 0.0, -1.0, 90.0], "EPSG:4326");
     let part = PixelWindow::new(120..130, 300..340);
     assert!(check_windows(&scene, &world, &part) > 0);
     let i = info(&scene, &world, PasteRule::Never);
-    assert!(i.dst_window.pixels() < 100, "only what is touched: {}", i.dst_window);
+    assert!(
+        i.dst_window.pixels() < 100,
+        "only what is touched: {}",
+        i.dst_window
+    );
     assert!(check_windows(&world, &scene, &PixelWindow::new(5..9, 3..30)) > 0);
 
-    let elsewhere = grid(60, 70, [3000.0, 0.0, 3e5, 0.0, -3000.0, 2.2e6], "EPSG:32618");
+    let elsewhere = grid(
+        60,
+        70,
+        [3000.0, 0.0, 3e5, 0.0, -3000.0, 2.2e6],
+        "EPSG:32618",
+    );
     let i = info(&scene, &elsewhere, PasteRule::Never);
     assert!(i.is_empty() && i.src_window.is_empty() && i.dst_window.is_empty());
     assert!(i.paste.is_none() && i.read_shrink() == 1);
-    assert!(i.restrict(&PixelWindow::full(elsewhere.shape()), 5).expect("PROJ").is_empty());
+    assert!(
+        i.restrict(&PixelWindow::full(elsewhere.shape()), 5)
+            .expect("PROJ")
+            .is_empty()
+    );
 }
 
 #[test]
@@ -198,12 +243,22 @@ fn around_poles_and_over_the_antimeridian() {
     let full = |g: &GeoBox| PixelWindow::full(g.shape());
     let world = grid(180, 360, [1.0, 0.0, -180.0, 0.0, -1.0, 90.0], "EPSG:4326");
     // Around the pole, the pole off the centre.
-    let polar = grid(80, 80, [50_000.0, 0.0, -1e6, 0.0, -50_000.0, 2.5e6], "EPSG:3031");
+    let polar = grid(
+        80,
+        80,
+        [50_000.0, 0.0, -1e6, 0.0, -50_000.0, 2.5e6],
+        "EPSG:3031",
+    );
     assert!(check_windows(&polar, &world, &PixelWindow::new(150..180, 0..360)) > 1000);
     assert!(check_windows(&world, &polar, &full(&polar)) > 1000);
     assert!(check_windows(&polar, &world, &PixelWindow::new(170..175, 10..15)) > 0);
     // UTM zone 60 over the antimeridian, onto grids on either side and across.
-    let utm = grid(80, 90, [10_000.0, 0.0, 2e5, 0.0, -10_000.0, 8.4e6], "EPSG:32760");
+    let utm = grid(
+        80,
+        90,
+        [10_000.0, 0.0, 2e5, 0.0, -10_000.0, 8.4e6],
+        "EPSG:32760",
+    );
     let across = grid(90, 160, [0.1, 0.0, 172.0, 0.0, -0.1, -13.0], "EPSG:4326");
     for dst in [&world, &across] {
         assert!(check_windows(&utm, dst, &full(dst)) > 0);
@@ -257,9 +312,16 @@ fn answers_of_odc_geo() {
         }
         for (i, scale) in [nearest.scale.x, nearest.scale.y].iter().enumerate() {
             let want = case["scale"][i].as_f64().expect("a scale");
-            assert!((scale - want).abs() < 1e-6 * want, "{name}: {scale} not {want}");
+            assert!(
+                (scale - want).abs() < 1e-6 * want,
+                "{name}: {scale} not {want}"
+            );
         }
-        assert_eq!(Some(nearest.read_shrink() as u64), case["read_shrink"].as_u64(), "{name}");
+        assert_eq!(
+            Some(nearest.read_shrink() as u64),
+            case["read_shrink"].as_u64(),
+            "{name}"
+        );
         // We paste at scale 1 only; a decimated read is not what any kernel does.
         let scale_one = nearest.read_shrink() == 1;
         let odc = |key: &str| case["paste"][key].as_bool().expect("a bool") && scale_one;
@@ -274,7 +336,10 @@ fn answers_of_odc_geo() {
             // ODC's five points a side may miss a bulge, never the other way.
             let all = nearest.dst_window.pad(1, dst.shape());
             assert!(all.contains(&dst_roi), "{name}: {all} / {dst_roi}");
-            assert!(nearest.src_window.pad(2, src.shape()).contains(&src_roi), "{name}");
+            assert!(
+                nearest.src_window.pad(2, src.shape()).contains(&src_roi),
+                "{name}"
+            );
         }
     }
 }
@@ -317,22 +382,47 @@ fn ties_go_as_odc_sends_them_or_always_up_left() {
 
 #[test]
 fn a_drift_is_no_paste() {
-    let src = grid(20_000, 20_000, [30.0, 0.0, 6e5, 0.0, -30.0, 6e6], "EPSG:32755");
+    let src = grid(
+        20_000,
+        20_000,
+        [30.0, 0.0, 6e5, 0.0, -30.0, 6e6],
+        "EPSG:32755",
+    );
     let affine = *src.affine() * Affine::scale(1.0 + 1e-4, 1.0 + 1e-4);
     let large = GeoBox::new(src.shape(), affine, src.crs().cloned()).expect("valid");
-    assert!(info(&src, &large, PasteRule::NEAREST).paste.is_none(), "two pixels off at the end");
+    assert!(
+        info(&src, &large, PasteRule::NEAREST).paste.is_none(),
+        "two pixels off at the end"
+    );
     let small = large.with_shape(Shape2d::new(50, 50)).expect("fits");
-    assert!(info(&src, &small, PasteRule::NEAREST).paste.is_some(), "0.005 pixels off at the end");
+    assert!(
+        info(&src, &small, PasteRule::NEAREST).paste.is_some(),
+        "0.005 pixels off at the end"
+    );
     assert!(info(&src, &small, PasteRule::Never).paste.is_none());
     // Flipped or turned: never.
-    assert!(info(&src, &src.flip_y(), PasteRule::NEAREST).paste.is_none());
-    assert!(info(&src, &src.rotate(90.0), PasteRule::NEAREST).paste.is_none());
+    assert!(
+        info(&src, &src.flip_y(), PasteRule::NEAREST)
+            .paste
+            .is_none()
+    );
+    assert!(
+        info(&src, &src.rotate(90.0), PasteRule::NEAREST)
+            .paste
+            .is_none()
+    );
 }
 
 #[test]
 fn serde_keeps_the_answer() {
     let src = grid(100, 110, [30.0, 0.0, 6e5, 0.0, -30.0, 6e6], "EPSG:32755");
-    let albers = around("EPSG:3577", Xy::new(148.0, -36.0), 30.0, 0.0, Shape2d::new(90, 90));
+    let albers = around(
+        "EPSG:3577",
+        Xy::new(148.0, -36.0),
+        30.0,
+        0.0,
+        Shape2d::new(90, 90),
+    );
     for dst in [src.translate(10.3, 5.0), albers] {
         let info = info(&src, &dst, PasteRule::NEAREST);
         let mut bytes = Vec::new();
