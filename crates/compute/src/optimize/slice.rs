@@ -81,7 +81,7 @@ fn make(root: Wanted, made: &mut Made) -> Result<NodeRef> {
         let node = build(&wanted, inputs)?;
         made.insert(wanted.key(), node);
     }
-    made.get(&root)
+    root.find(made)
         .map(Arc::clone)
         .ok_or_else(|| Error::Bug("a plan without its root".to_owned()))
 }
