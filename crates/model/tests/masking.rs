@@ -93,7 +93,7 @@ fn masks_are_those_of_odc() {
             "{id}"
         );
     }
-    println!(
+    eprintln!(
         "{} definitions: {n_values} masks and values, {n_refused} refused, {n_pixels} pixels described, \
          {n_masks} masks, {n_overflows} that overflow in Python",
         cases.as_array().expect("a list").len()

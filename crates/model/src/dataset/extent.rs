@@ -2,8 +2,9 @@
 
 use datacube_geo::{BoundingBox, Crs, GeoBox, Geometry};
 use indexmap::IndexMap;
+use serde_json::Value;
 
-use crate::document::{Node, Problem, ProblemKind};
+use crate::document::{DocPath, Node, Problem, ProblemKind};
 
 /// Where a dataset has data.
 pub(super) struct Extent {
@@ -37,11 +38,11 @@ pub(super) fn read(
         valid.clone()
     };
     let degrees = all.lonlat_bounds().and_then(|bounds| {
-        let spans_world = bounds.is_some_and(|bounds| bounds.right - bounds.left >= 360.0);
-        let middle = if spans_world {
-            valid.mid_longitude()?
-        } else {
-            all.mid_longitude()?
+        let middle = match bounds {
+            // Around a pole the middle of the range says nothing.
+            Some(bounds) if bounds.span_x() >= 360.0 => valid.mid_longitude()?,
+            Some(bounds) => Some(in_world(bounds.center().x)),
+            None => None,
         };
         Ok((bounds, middle))
     });
@@ -68,6 +69,15 @@ pub(super) fn read(
     })
 }
 
+/// A longitude between -180 and 180.
+fn in_world(longitude: f64) -> f64 {
+    if longitude > 180.0 {
+        longitude - 360.0
+    } else {
+        longitude
+    }
+}
+
 /// Reads `geometry`: a polygon or several, in the CRS of the document.
 fn polygons(node: &Node<'_>, crs: &Crs) -> Option<Geometry> {
     node.map()?;
@@ -76,6 +86,10 @@ fn polygons(node: &Node<'_>, crs: &Crs) -> Option<Geometry> {
         kind.fault(ProblemKind::BadValue, "Polygon or MultiPolygon");
         return None;
     }
+    // Positions of less than two numbers are caught here, with their place.
+    let depth = if kind.value == "Polygon" { 2 } else { 3 };
+    let coordinates = node.require("coordinates", "the coordinates of polygons")?;
+    positions(coordinates.value, &coordinates.path, depth, node)?;
     match Geometry::from_geojson(node.value, Some(crs.clone())) {
         Ok(geometry) if geometry.is_empty() => {
             node.fault(
@@ -100,4 +114,43 @@ fn polygons(node: &Node<'_>, crs: &Crs) -> Option<Geometry> {
             None
         }
     }
+}
+
+/// Checks lists of lists of positions, `depth` deep; a position is `[x, y]`,
+/// maybe with a height.
+fn positions(value: &Value, path: &DocPath, depth: usize, node: &Node<'_>) -> Option<()> {
+    let fault = |expected: &str| {
+        let problem = Problem::new(path.clone(), ProblemKind::WrongType, expected).found(value);
+        node.report().problem(problem);
+        None
+    };
+    let Some(items) = value.as_array() else {
+        return fault(if depth == 0 {
+            "a position, [x, y]"
+        } else {
+            "a list of positions"
+        });
+    };
+    if depth == 0 {
+        return if items.len() >= 2 && items.iter().all(Value::is_number) {
+            Some(())
+        } else {
+            fault("a position, [x, y]")
+        };
+    }
+    // Paths are made for the faulty item only: there may be a million positions.
+    let wrong = |item: &Value| {
+        depth == 1
+            && !item
+                .as_array()
+                .is_some_and(|p| p.len() >= 2 && p.iter().all(Value::is_number))
+    };
+    for (index, item) in items
+        .iter()
+        .enumerate()
+        .filter(|(_, item)| depth > 1 || wrong(item))
+    {
+        positions(item, &path.index(index), depth - 1, node)?;
+    }
+    Some(())
 }

@@ -356,7 +356,15 @@ fn what_cannot_be_is_named() {
     );
     check(
         geometry(json!({"type": "Polygon", "coordinates": [[0, 0]]})),
-        &["geometry.coordinates"],
+        &["geometry.coordinates[0][0]"],
+    );
+    check(
+        geometry(json!({"type": "Polygon", "coordinates": [[[0, 0], [1], [1, 1]]]})),
+        &["geometry.coordinates[0][1]"],
+    );
+    check(
+        geometry(json!({"type": "MultiPolygon", "coordinates": []})),
+        &["geometry"],
     );
     check(
         geometry(json!({"type": "Polygon"})),

@@ -48,10 +48,10 @@ fn iso(text: &str) -> Option<Timestamp> {
         }
     }
     // A space may stand between the time and its offset.
-    if let Some((time, offset)) = text.rsplit_once(' ') {
-        if offset.starts_with(['+', '-', 'Z', 'z']) {
-            text = format!("{time}{offset}");
-        }
+    if let Some((time, offset)) = text.rsplit_once(' ')
+        && offset.starts_with(['+', '-', 'Z', 'z'])
+    {
+        text = format!("{time}{offset}");
     }
     // Fractions are cut at nine digits.
     if let Some(start) = text.find(['.', ',']) {
@@ -146,10 +146,10 @@ pub(super) fn read(
         return None;
     }
     // The first of each list are the ends proper; those after them stand in where they are missing.
-    if let (Some((begin, _)), Some((end, offset))) = (begins.first(), ends.first()) {
-        if begin > end {
-            return reversed(document, offset, *begin, *end);
-        }
+    if let (Some((begin, _)), Some((end, offset))) = (begins.first(), ends.first())
+        && begin > end
+    {
+        return reversed(document, offset, *begin, *end);
     }
     let begin = begins.iter().map(|(time, _)| *time).min();
     let end = ends.iter().max_by_key(|(time, _)| *time);

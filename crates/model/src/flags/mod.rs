@@ -12,6 +12,7 @@ mod describe;
 mod label;
 mod parse;
 mod request;
+mod text;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
