@@ -73,7 +73,10 @@ CREATE TABLE dataset (
     south       REAL,
     east        REAL,
     north       REAL,
-    -- {"<search_field.key>": text | number | 0/1 | microseconds | [low, high]}
+    -- {"<search_field.key>": text | 0/1 | microseconds | number | [low, high]}.
+    -- SQLite reads a double in JSON to about 16 digits only, so a number is the
+    -- integer of its 64 bits, those below the sign inverted where it is
+    -- negative: exact, and in the same order.
     fields      TEXT    NOT NULL,
     -- Longitude and latitude, WKB, unwrapped as the box is; null for none.
     footprint   BLOB

@@ -32,7 +32,7 @@ mod open;
 mod query;
 mod record;
 mod resolve;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time_range;
 

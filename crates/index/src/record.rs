@@ -81,6 +81,18 @@ impl Record {
     }
 }
 
+/// A number as an integer that is in the same order.
+///
+/// For storage that keeps integers exactly but not doubles. Zero should be
+/// positive.
+///
+/// # Source
+/// IEEE 754, section 5.10 (totalOrder), as `f64::total_cmp` does it.
+pub(crate) fn sortable(value: f64) -> i64 {
+    let bits = value.to_bits().cast_signed();
+    if bits < 0 { bits ^ i64::MAX } else { bits }
+}
+
 impl IndexedValue {
     /// The value to compare; `None` for what cannot be compared: objects, and NaN.
     fn of(value: &FieldValue) -> Option<Self> {
@@ -118,4 +130,20 @@ fn system_value(name: &str, value: &Value) -> Option<IndexedValue> {
         return Some(IndexedValue::Time(micros(instant), micros(instant)));
     }
     Some(IndexedValue::Text(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sortable_integers_are_in_the_order_of_the_numbers() {
+        let numbers = [
+            f64::NEG_INFINITY, f64::MIN, -1.5, -1.0, -1e-300, -f64::from_bits(1), 0.0,
+            f64::from_bits(1), 1e-300, 1.0, 1.0_f64.next_up(), 2.0, f64::MAX, f64::INFINITY,
+        ];
+        let sorted: Vec<i64> = numbers.iter().map(|number| sortable(*number)).collect();
+        assert!(sorted.is_sorted_by(|a, b| a < b), "{sorted:?}");
+        assert_eq!(sortable(0.0), 0);
+    }
 }

@@ -283,7 +283,7 @@ fn equal(field: &str, class: FieldClass, value: &Scalar) -> Result<Test> {
     match (class, value) {
         (FieldClass::Text, Scalar::Text(text)) => Ok(Test::Text(text.clone())),
         (FieldClass::Number, Scalar::Number(number)) if !number.is_nan() => {
-            Ok(Test::Number(*number, *number))
+            Ok(Test::Number(*number + 0.0, *number + 0.0))
         }
         (FieldClass::Time, Scalar::Time(instant)) => {
             let us = micros(*instant);
@@ -319,7 +319,8 @@ fn between(
             };
             let low = number(low, f64::next_up, f64::NEG_INFINITY).ok_or_else(refuse)?;
             let high = number(high, f64::next_down, f64::INFINITY).ok_or_else(refuse)?;
-            (low <= high).then_some(Test::Number(low, high))
+            // Adding zero makes a negative zero positive.
+            (low <= high).then_some(Test::Number(low + 0.0, high + 0.0))
         }
         FieldClass::Time => {
             let low = time_bound(low, true)?.ok_or_else(refuse)?;

@@ -348,32 +348,3 @@ async fn the_tree_rounds_outward() {
         .expect("it reads");
     assert_eq!(checks, [("ok".to_owned(),)]);
 }
-
-#[tokio::test]
-async fn numbers_in_json_are_read_to_the_last_bit() {
-    // The columns of search values rely on it.
-    let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("SQLite");
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut numbers = Vec::new();
-    while numbers.len() < 20_000 {
-        // xorshift64*, M. Marsaglia / S. Vigna.
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        let number = f64::from_bits(state.wrapping_mul(0x2545_F491_4F6C_DD1D));
-        if number.is_finite() {
-            numbers.push(number);
-        }
-        #[allow(clippy::cast_precision_loss, reason = "any number will do")]
-        numbers.push((state % 1_000_000) as f64 / 997.0);
-    }
-    let list = serde_json::Value::from(numbers.clone()).to_string();
-    let read: Vec<(f64,)> = sqlx::query_as("SELECT value FROM json_each(?1)")
-        .bind(list)
-        .fetch_all(&mut connection)
-        .await
-        .expect("it reads");
-    let wrong: Vec<_> =
-        numbers.iter().zip(&read).filter(|(a, (b,))| a.to_bits() != b.to_bits()).collect();
-    assert!(wrong.is_empty(), "{} of {}: {:?}", wrong.len(), numbers.len(), &wrong[..3]);
-}

@@ -20,7 +20,7 @@ use super::{EmbeddedIndex, Transaction};
 use crate::catalog::{AddOptions, AddOutcome, Added};
 use crate::error::{Error, Kind, Result};
 use crate::memory::{same, same_dataset};
-use crate::record::{IndexedValue, Record};
+use crate::record::{IndexedValue, Record, sortable};
 use crate::time_range::micros;
 
 /// Datasets whose rows are made, and whose ids are looked up, together.
@@ -361,25 +361,14 @@ fn json_of(value: &IndexedValue) -> String {
     match value {
         IndexedValue::Text(text) => Value::from(text.as_str()).to_string(),
         IndexedValue::Bool(value) => i64::from(*value).to_string(),
-        IndexedValue::Number(low, high) if low == high => json_number(*low),
-        IndexedValue::Number(low, high) => json_pair(*low, *high),
-        IndexedValue::Time(low, high) if low == high => low.to_string(),
-        IndexedValue::Time(low, high) => format!("[{low},{high}]"),
+        IndexedValue::Number(low, high) => json_pair(sortable(*low), sortable(*high)),
+        IndexedValue::Time(low, high) => json_pair(*low, *high),
     }
 }
 
-/// JSON has no infinity; what is too large to be told is read as one.
-fn json_number(value: f64) -> String {
-    match value {
-        f64::INFINITY => "9e999".to_owned(),
-        f64::NEG_INFINITY => "-9e999".to_owned(),
-        value => Value::from(value).to_string(),
-    }
-}
-
-/// The two ends of a range as a JSON list.
-pub(super) fn json_pair(low: f64, high: f64) -> String {
-    format!("[{},{}]", json_number(low), json_number(high))
+/// Two ends as a JSON list, or the one number that both are.
+fn json_pair(low: i64, high: i64) -> String {
+    if low == high { low.to_string() } else { format!("[{low},{high}]") }
 }
 
 /// A statement that inserts some rows: one text for [`GROUP`] of them, one for

@@ -12,6 +12,8 @@ mod plan;
 mod read;
 mod search;
 mod sql;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +52,8 @@ pub struct EmbeddedIndex {
     connections: RwLock<Option<Arc<Connections>>>,
     /// What was last read of the definitions.
     definitions: std::sync::RwLock<Option<Arc<Definitions>>>,
+    /// The most candidates that a search gathers before it walks instead.
+    max_candidates: i64,
 }
 
 impl EmbeddedIndex {
@@ -73,6 +77,7 @@ impl EmbeddedIndex {
             options: options.clone(),
             connections: RwLock::new(None),
             definitions: std::sync::RwLock::new(None),
+            max_candidates: plan::MAX_CANDIDATES,
         };
         match index.connections().await {
             Ok(_) | Err(Error::NotInitialised { .. } | Error::SchemaTooOld { .. }) => Ok(index),

@@ -19,7 +19,7 @@ use crate::footprint::Footprint;
 use crate::resolve::{Resolved, Target, Test};
 
 /// The most candidates that are gathered.
-const MAX_CANDIDATES: i64 = 20_000;
+pub(super) const MAX_CANDIDATES: i64 = 20_000;
 
 /// Up to so many products are walked side by side; more of them are found on
 /// a walk over all.
@@ -77,7 +77,7 @@ impl EmbeddedIndex {
         }
         let walk = self.walk(connection, resolved, products.clone()).await?;
         let mut best: Option<(Statement, String)> = None;
-        let mut fewest = MAX_CANDIDATES + 1;
+        let mut fewest = self.max_candidates + 1;
         for (statement, candidates) in candidate_statements(resolved, known) {
             let n = self.count_at_most(connection, statement.clone(), &candidates, fewest).await?;
             if n < fewest {

@@ -10,6 +10,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments};
 use super::definitions::Definitions;
 use crate::footprint::{Footprint, LonLatBox};
 use crate::query::ArchivedFilter;
+use crate::record::sortable;
 use crate::resolve::{Resolved, Target, Test};
 
 /// An area of more boxes than this is looked for by the box around them all.
@@ -257,7 +258,7 @@ impl Statement {
                 format!("coalesce({} = {wanted}, FALSE)", value.low)
             }
             Test::Number(low, high) => {
-                let (low, high) = (self.real(*low), self.real(*high));
+                let (low, high) = (self.integer(sortable(*low)), self.integer(sortable(*high)));
                 format!("coalesce({} <= {high} AND {} >= {low}, FALSE)", value.low, value.high)
             }
             Test::Time(low, high) => {
@@ -313,7 +314,7 @@ fn range_list(tests: &[Test]) -> Option<String> {
     let pairs: Option<Vec<String>> = tests
         .iter()
         .map(|test| match test {
-            Test::Number(low, high) => Some(super::add::json_pair(*low, *high)),
+            Test::Number(low, high) => Some(format!("[{},{}]", sortable(*low), sortable(*high))),
             Test::Time(low, high) => Some(format!("[{low},{high}]")),
             _ => None,
         })

@@ -13,7 +13,7 @@
 
 use winnow::ascii::multispace0;
 use winnow::combinator::{
-    alt, cut_err, delimited, eof, not, opt, peek, preceded, repeat_till, separated, terminated,
+    alt, cut_err, eof, not, opt, peek, preceded, repeat, repeat_till, terminated,
 };
 use winnow::error::{ContextError, StrContext, StrContextValue};
 use winnow::prelude::*;
@@ -80,17 +80,15 @@ pub(super) fn terms(text: &str) -> Result<Vec<Term>> {
         .map(|(terms, _): (Vec<Term>, _)| terms)
         .parse(LocatingSlice::new(text))
         .map_err(|error| {
-            let expected: Vec<String> = error
-                .inner()
-                .context()
-                .filter_map(|context| match context {
-                    StrContext::Expected(value) => Some(value.to_string()),
-                    _ => None,
-                })
-                .collect();
+            // The innermost is the most exact.
+            let expected = error.inner().context().find_map(|context| match context {
+                StrContext::Expected(value) => Some(value.to_string()),
+                _ => None,
+            });
+            let expected = expected.unwrap_or_else(|| "a search field".to_owned());
             let met = text[error.offset()..].chars().next();
             let met = met.map_or("the end".to_owned(), |c| format!("`{c}`"));
-            refuse(text, error.offset(), format!("expected {}, met {met}", expected.join(" or ")))
+            refuse(text, error.offset(), format!("expected {expected}, met {met}"))
         })
 }
 
@@ -148,10 +146,16 @@ fn operator(input: &mut Input<'_>) -> ModalResult<Operator> {
 }
 
 fn list(input: &mut Input<'_>) -> ModalResult<Vec<Literal>> {
-    let separator = delimited(multispace0, ",", multispace0);
-    let values = separated(1.., value.context(expected("a value")), separator);
+    // Whatever begins with a bracket is a list: from here on nothing else fits.
+    let item = || cut_err(value.context(expected("a value")));
+    let separator = (multispace0, ",", multispace0);
+    let more = repeat(0.., preceded(separator, item()));
     let end = preceded(multispace0, "]").context(expected("`,` or `]`"));
-    delimited(("[", multispace0), cut_err(values), cut_err(end)).parse_next(input)
+    ("[", multispace0, item(), more, cut_err(end))
+        .map(|(_, _, first, more, _): (_, _, _, Vec<Literal>, _)| {
+            std::iter::once(first).chain(more).collect()
+        })
+        .parse_next(input)
 }
 
 fn value(input: &mut Input<'_>) -> ModalResult<Literal> {

@@ -185,9 +185,9 @@ pub(super) async fn impossible_areas_are_refused(index: Arc<dyn Index>) {
     assert!(error.to_string().contains("empty"), "{error}");
     let nowhere = Polygon::new(
         LineString(vec![
-            Coord { x: 1e9, y: 1e9 },
-            Coord { x: 2e9, y: 1e9 },
-            Coord { x: 2e9, y: 2e9 },
+            Coord { x: 1e7, y: 1e7 },
+            Coord { x: 2e7, y: 1e7 },
+            Coord { x: 2e7, y: 2e7 },
         ]),
         Vec::new(),
     );

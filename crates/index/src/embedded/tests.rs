@@ -1,0 +1,239 @@
+//! Random datasets and random queries: the same answers as in memory,
+//! whichever way the search goes about it.
+
+use datacube_geo::{Crs, Geometry};
+use geo_types::Rect;
+use jiff::Timestamp;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::EmbeddedIndex;
+use crate::catalog::{AddOptions, Index, IndexExt, InitOptions};
+use crate::memory::MemoryIndex;
+use crate::open::OpenOptions;
+use crate::query::{ArchivedFilter, FieldTest, Query};
+use crate::testing::{Scene, product, simple_product};
+use crate::time_range::{TimeRange, from_micros};
+
+const PRODUCTS: [&str; 4] = ["a", "b", "c", "simple"];
+const TEXTS: [&str; 4] = ["landsat-8", "landsat-9", "", "é'\"\\%"];
+const NUMBERS: [f64; 8] = [0.0, -0.0, 0.1, 12.5, 100.0 / 3.0, -7.0, 1e-300, f64::MAX];
+
+/// 2020-01-01 in microseconds.
+const EPOCH_US: i64 = 1_577_836_800_000_000;
+const HOUR_US: i64 = 3_600_000_000;
+
+fn instant(hours: i64) -> Timestamp {
+    from_micros(EPOCH_US + hours * HOUR_US)
+}
+
+fn a_place() -> impl Strategy<Value = (f64, f64, Option<&'static str>)> {
+    prop_oneof![
+        4 => (145.0..150.0, -38.0..-33.0).prop_map(|(lon, lat)| (lon, lat, None)),
+        2 => (178.0..180.0, -20.0..-15.0).prop_map(|(lon, lat)| (lon, lat, Some("EPSG:32760"))),
+        1 => (-180.0..-178.0, -20.0..-15.0).prop_map(|(lon, lat)| (lon, lat, Some("EPSG:32701"))),
+        1 => (178.5..181.5, -20.0..-15.0).prop_map(|(lon, lat)| (lon, lat, Some("EPSG:4326"))),
+        1 => (-180.0..180.0, 86.0..90.0).prop_map(|(lon, lat)| (lon, lat, Some("EPSG:3413"))),
+    ]
+}
+
+/// A scene without its number, which makes the id.
+fn a_scene() -> impl Strategy<Value = Scene> {
+    let when = (0..2000_i64, prop_oneof![3 => Just(0_i64), 1 => 0..20_000_i64]);
+    let values = (
+        option::of(select(&TEXTS[..])),
+        option::of(select(&TEXTS[..])),
+        option::of(select(&NUMBERS[..])),
+        option::of(-3..3_i64),
+        option::of(any::<bool>()),
+        option::of(0..2000_i64),
+        option::of((0..5_i64, 0..5_i64)),
+        option::of((0..2000_i64, 0..2000_i64)),
+    );
+    (select(&PRODUCTS[..]), a_place(), 20.0..300.0, when, values).prop_map(
+        |(name, (lon, lat, crs), width, (begin, hours), values)| {
+            let of = if name == "simple" { simple_product(name) } else { product(name) };
+            let mut scene = Scene::new(&of, 0)
+                .at(lon, lat)
+                .width_km(width)
+                .time_range(&instant(begin).to_string(), &instant(begin + hours).to_string());
+            if let Some(crs) = crs {
+                scene = scene.crs(crs);
+            }
+            let (region, platform, cloud, path, is_day, processed, gsd, season) = values;
+            let texts = [("odc:region_code", region), ("eo:platform", platform)];
+            for (name, text) in texts.into_iter().filter_map(|(name, text)| Some((name, text?))) {
+                scene = scene.property(name, text);
+            }
+            if let Some(cloud) = cloud {
+                scene = scene.property("eo:cloud_cover", cloud);
+            }
+            if let Some(path) = path {
+                scene = scene.property("landsat:wrs_path", path);
+            }
+            if let Some(is_day) = is_day {
+                scene = scene.property("is_day", is_day);
+            }
+            if let Some(processed) = processed {
+                scene = scene.property("processed", instant(processed).to_string());
+            }
+            if let Some((low, more)) = gsd {
+                scene = scene.property("gsd_min", low).property("gsd_max", low + more);
+            }
+            if let Some((begin, hours)) = season {
+                scene = scene
+                    .property("season_from", instant(begin).to_string())
+                    .property("season_to", instant(begin + hours).to_string());
+            }
+            scene
+        },
+    )
+}
+
+fn a_time() -> impl Strategy<Value = TimeRange> {
+    prop_oneof![
+        (-100..2100_i64, 0..500_i64).prop_map(|(begin, hours)| {
+            TimeRange::between(instant(begin), instant(begin + hours)).expect("in order")
+        }),
+        (-100..2100_i64).prop_map(|begin| TimeRange::since(instant(begin))),
+        (-100..2100_i64).prop_map(|end| TimeRange::until(instant(end))),
+    ]
+}
+
+fn an_area() -> impl Strategy<Value = Geometry> {
+    let rect = |(x, y, width, height): (f64, f64, f64, f64), crs: &str| {
+        let rect = Rect::new((x, y), (x + width, y + height)).to_polygon();
+        Geometry::new(rect, Some(Crs::parse(crs).expect("a CRS"))).expect("finite")
+    };
+    prop_oneof![
+        3 => (144.0..150.0, -39.0..-33.0, 0.0..3.0, 0.0..3.0).prop_map(move |b| rect(b, "EPSG:4326")),
+        2 => (176.0..183.0, -21.0..-15.0, 0.0..3.0, 0.0..3.0).prop_map(move |b| rect(b, "EPSG:4326")),
+        1 => (-184.0..-177.0, -21.0..-15.0, 0.0..3.0, 0.0..3.0).prop_map(move |b| rect(b, "EPSG:4326")),
+        1 => (-180.0..180.0, 84.0..89.0, 0.0..90.0, 0.0..1.0).prop_map(move |b| rect(b, "EPSG:4326")),
+        1 => (-4e5..3e5, -4e5..3e5, 1.0..2e5, 1.0..2e5).prop_map(move |b| rect(b, "EPSG:3413")),
+        1 => (2e5..8e5, 5.8e6..6.4e6, 1.0..3e5, 1.0..3e5).prop_map(move |b| rect(b, "EPSG:32755")),
+        1 => (7e5..9e5, 7.8e6..8.4e6, 1.0..3e5, 1.0..3e5).prop_map(move |b| rect(b, "EPSG:32760")),
+    ]
+}
+
+/// A field and a test that fits it.
+fn a_field_test() -> impl Strategy<Value = (&'static str, FieldTest)> {
+    let text = || select(&TEXTS[..]).prop_map(FieldTest::from).boxed();
+    let number = || {
+        prop_oneof![
+            select(&NUMBERS[..]).prop_map(FieldTest::from),
+            select(&NUMBERS[..]).prop_map(FieldTest::at_most),
+            select(&NUMBERS[..]).prop_map(FieldTest::more_than),
+            (-5..5_i32, 0..5_i32).prop_map(|(low, more)| FieldTest::between(low, low + more)),
+        ]
+        .boxed()
+    };
+    let time = || a_time().prop_map(FieldTest::from).boxed();
+    let leaf = prop_oneof![
+        (Just("region_code"), vec(text(), 1..4)),
+        (Just("platform"), vec(text(), 1..4)),
+        (Just("cloud_cover"), vec(number(), 1..4)),
+        (Just("wrs_path"), vec(number(), 1..4)),
+        (Just("gsd"), vec(number(), 1..4)),
+        (Just("is_day"), vec(any::<bool>().prop_map(FieldTest::from).boxed(), 1..2)),
+        (Just("processed"), vec(time(), 1..4)),
+        (Just("season"), vec(time(), 1..4)),
+        (Just("time"), vec(time(), 1..3)),
+        (Just("product"), vec(select(&PRODUCTS[..]).prop_map(FieldTest::from).boxed(), 1..3)),
+    ];
+    (leaf, 0..5_u8).prop_map(|((field, mut tests), shape)| {
+        let test = match shape {
+            0 => FieldTest::AnyOf(tests),
+            1 => FieldTest::AllOf(tests),
+            2 => FieldTest::not(FieldTest::AnyOf(tests)),
+            3 => FieldTest::AllOf(vec![tests.remove(0), FieldTest::not(FieldTest::AllOf(tests))]),
+            _ => tests.remove(0),
+        };
+        (field, test)
+    })
+}
+
+fn a_query() -> impl Strategy<Value = Query> {
+    (
+        vec(select(&PRODUCTS[..]), 0..3),
+        vec(a_time(), 0..3),
+        option::weighted(0.4, an_area()),
+        vec(a_field_test(), 0..3),
+        select(&[ArchivedFilter::Active, ArchivedFilter::Archived, ArchivedFilter::Any][..]),
+        option::weighted(0.3, 0..20_usize),
+    )
+        .prop_map(|(products, times, area, fields, archived, limit)| {
+            let mut query = Query::new().products(products).archived(archived);
+            query.times = times;
+            query.geometry = area;
+            query.limit = limit;
+            fields.into_iter().fold(query, |query, (field, test)| query.field(field, test))
+        })
+}
+
+/// Fills both indexes alike and compares what they say to each query.
+async fn compare(scenes: Vec<Scene>, archived: &[bool], queries: &[Query], max_candidates: i64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("index.db");
+    let mut embedded = EmbeddedIndex::open(&path, &OpenOptions::new()).await.expect("opened");
+    embedded.max_candidates = max_candidates;
+    embedded.init(&InitOptions::default()).await.expect("made");
+    let memory = MemoryIndex::new();
+    let when = instant(50_000);
+    let datasets: Vec<_> = (0_u64..)
+        .zip(scenes)
+        .map(|(n, scene)| scene.with_id(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &n.to_le_bytes())))
+        .map(|scene| scene.dataset())
+        .collect();
+    let to_archive: Vec<_> =
+        datasets.iter().zip(archived).filter(|(_, archive)| **archive).map(|(d, _)| d.id()).collect();
+    let indexes: [&dyn Index; 2] = [&memory, &embedded];
+    for index in indexes {
+        for name in PRODUCTS {
+            let of = if name == "simple" { simple_product(name) } else { product(name) };
+            index.add_product(&of).await.expect("added");
+        }
+        let options = AddOptions::default().indexed_at(when);
+        index.add_datasets(datasets.clone(), &options).await.expect("written");
+        index.archive(&to_archive, when).await.expect("written");
+    }
+    for query in queries {
+        let in_memory = memory.find(query).await;
+        let in_file = embedded.find(query).await;
+        match (in_memory, in_file) {
+            (Ok(a), Ok(b)) => {
+                let ids = |list: &[datacube_model::Dataset]| -> Vec<_> {
+                    list.iter().map(datacube_model::Dataset::id).collect()
+                };
+                assert_eq!(ids(&a), ids(&b), "{query:?}");
+                assert_eq!(a, b, "{query:?}");
+                let n = a.len() as u64;
+                assert_eq!(memory.count(query).await.expect("counted"), n, "{query:?}");
+                assert_eq!(embedded.count(query).await.expect("counted"), n, "{query:?}");
+            }
+            (Err(a), Err(b)) => assert_eq!(a.to_string(), b.to_string(), "{query:?}"),
+            (a, b) => panic!("{query:?}: {a:?} and {b:?}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_file_answers_as_memory_does(
+        scenes in vec(a_scene(), 1..80),
+        archived in vec(prop::bool::weighted(0.2), 80),
+        queries in vec(a_query(), 40),
+        max_candidates in select(&[0_i64, 6, 20_000][..]),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(compare(scenes, &archived, &queries, max_candidates));
+    }
+}
