@@ -27,7 +27,9 @@ pub enum Error {
     },
 
     /// The store refuses these credentials.
-    #[error("{uri}: access denied; check the credentials and whether the store wants requester pays")]
+    #[error(
+        "{uri}: access denied; check the credentials and whether the store wants requester pays"
+    )]
     Denied {
         /// The address that was asked for.
         uri: String,
@@ -151,9 +153,11 @@ pub struct SourcePlace {
 impl fmt::Display for SourcePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for (noun, text) in
-            [("dataset", &self.dataset), ("measurement", &self.measurement), ("chunk", &self.chunk)]
-        {
+        for (noun, text) in [
+            ("dataset", &self.dataset),
+            ("measurement", &self.measurement),
+            ("chunk", &self.chunk),
+        ] {
             if !text.is_empty() {
                 write!(f, "{separator}{noun} {text}")?;
                 separator = ", ";
@@ -227,12 +231,18 @@ impl Error {
 
     /// A request that cannot be, concerning no particular file.
     pub(crate) fn invalid(problem: impl Into<String>) -> Self {
-        Error::InvalidRequest { uri: None, problem: problem.into() }
+        Error::InvalidRequest {
+            uri: None,
+            problem: problem.into(),
+        }
     }
 
     /// A request that cannot be, about the file `uri`.
     pub(crate) fn invalid_for(uri: &str, problem: impl Into<String>) -> Self {
-        Error::InvalidRequest { uri: Some(uri.to_owned()), problem: problem.into() }
+        Error::InvalidRequest {
+            uri: Some(uri.to_owned()),
+            problem: problem.into(),
+        }
     }
 
     /// Something in the file `uri` that is not built.
@@ -250,7 +260,11 @@ impl Error {
         place: impl Into<String>,
         problem: impl Into<String>,
     ) -> Self {
-        Error::Unreadable { uri: uri.to_owned(), place: place.into(), problem: problem.into() }
+        Error::Unreadable {
+            uri: uri.to_owned(),
+            place: place.into(),
+            problem: problem.into(),
+        }
     }
 }
 
@@ -291,7 +305,10 @@ mod tests {
 
     #[test]
     fn predicates_look_through_the_place() {
-        let error = Error::NotFound { uri: "file:///a.tif".into() }.in_source("d1", "red", "");
+        let error = Error::NotFound {
+            uri: "file:///a.tif".into(),
+        }
+        .in_source("d1", "red", "");
         assert!(error.is_not_found() && error.is_source_fault() && !error.is_transient());
         assert_eq!(
             error.to_string(),
@@ -299,14 +316,25 @@ mod tests {
              that the dataset gives"
         );
         let again = error.in_source("d2", "nir", "");
-        assert!(again.to_string().starts_with("dataset d1, measurement red: "));
+        assert!(
+            again
+                .to_string()
+                .starts_with("dataset d1, measurement red: ")
+        );
     }
 
     #[test]
     fn the_chain_does_not_repeat_itself() {
         let io = std::io::Error::other("disk on fire");
-        let error = Error::Store { uri: "file:///a.tif".into(), transient: true, source: io.into() };
-        assert_eq!(error.to_string(), "file:///a.tif: reading failed: disk on fire");
+        let error = Error::Store {
+            uri: "file:///a.tif".into(),
+            transient: true,
+            source: io.into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "file:///a.tif: reading failed: disk on fire"
+        );
         assert!(error.is_transient());
     }
 }

@@ -1,34 +1,17 @@
 //! Samples that are not stored in whole bytes of their own type.
 
-use super::ifd::ByteOrder;
-
 /// Widens one row of packed samples of `bits` bits to samples of `size` bytes,
 /// native order.
 ///
 /// Bits are packed from the high end of each byte on, whatever the file's byte
-/// order; samples of 24 bits alone are numbers in that order.
-pub(super) fn widen(packed: &[u8], wide: &mut [u8], bits: u16, size: usize, order: ByteOrder) {
+/// order, as GDAL has it.
+pub(super) fn widen(packed: &[u8], wide: &mut [u8], bits: u16, size: usize) {
     match (bits, size) {
         (1, 1) => {
             for (wide, packed) in wide.chunks_mut(8).zip(packed) {
                 for (at, wide) in wide.iter_mut().enumerate() {
                     *wide = packed >> (7 - at) & 1;
                 }
-            }
-        }
-        (24, 4) => {
-            for (wide, packed) in wide
-                .as_chunks_mut::<4>()
-                .0
-                .iter_mut()
-                .zip(packed.as_chunks().0)
-            {
-                let [a, b, c] = *packed;
-                *wide = match order {
-                    ByteOrder::Little => u32::from_le_bytes([a, b, c, 0]),
-                    ByteOrder::Big => u32::from_be_bytes([0, a, b, c]),
-                }
-                .to_ne_bytes();
             }
         }
         (_, 1) => widen_any(packed, wide, bits, |value| [value.to_le_bytes()[0]]),
@@ -65,24 +48,23 @@ mod tests {
 
     #[test]
     fn every_width() {
-        let big = ByteOrder::Big;
         let mut wide = [9; 10];
-        widen(&[0b1010_0000, 0b0100_0000], &mut wide, 1, 1, big);
+        widen(&[0b1010_0000, 0b0100_0000], &mut wide, 1, 1);
         assert_eq!(wide, [1, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
         let mut wide = [0; 3];
-        widen(&[0xAB, 0xC0], &mut wide, 4, 1, big);
+        widen(&[0xAB, 0xC0], &mut wide, 4, 1);
         assert_eq!(wide, [0xA, 0xB, 0xC]);
         let mut wide = [0; 4];
-        widen(&[0xAB, 0xCD, 0xEF], &mut wide, 12, 2, big);
+        widen(&[0xAB, 0xCD, 0xEF], &mut wide, 12, 2);
         assert_eq!(
             wide.as_chunks().0,
             &[0xABC_u16.to_ne_bytes(), 0xDEF_u16.to_ne_bytes()]
         );
         let mut wide = [0; 4];
-        widen(&[1, 2, 3], &mut wide, 24, 4, ByteOrder::Little);
-        assert_eq!(u32::from_ne_bytes(wide), 0x03_02_01);
+        widen(&[1, 2, 3], &mut wide, 24, 4);
+        assert_eq!(u32::from_ne_bytes(wide), 0x01_02_03);
         let mut wide = [0; 8];
-        widen(&[0xFF; 8], &mut wide, 31, 4, big);
+        widen(&[0xFF; 8], &mut wide, 31, 4);
         assert_eq!(wide.as_chunks().0, &[(u32::MAX >> 1).to_ne_bytes(); 2]);
     }
 }

@@ -19,6 +19,9 @@ use crate::store::{FileVersion, Location};
 
 /// Entries that are read at once; an index that is no longer is read whole.
 const SEGMENT: u64 = 8192;
+/// Up to so many blocks, arrays that are too short are taken as they are, and
+/// what they do not name as left out; the number is libtiff's.
+const MAX_PADDED: u64 = 1_000_000;
 
 /// Where a block is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +42,7 @@ impl Span {
 struct Array {
     field_type: FieldType,
     place: Place,
+    count: u64,
 }
 
 impl Array {
@@ -50,19 +54,30 @@ impl Array {
         let field_type = entry.field_type().map_err(fault)?;
         // Fails for types that are no integers.
         uints(ifd.format.order, field_type, &[]).map_err(fault)?;
-        if entry.count < n_blocks {
+        if entry.count == 0 || (entry.count < n_blocks && n_blocks > MAX_PADDED) {
             let problem = format!("it has {} values for {n_blocks} blocks", entry.count);
             return Err(ifd.fault(tag, problem));
         }
         let place = entry.place(ifd.format, ifd.file_size).map_err(fault)?;
-        Ok(Some(Array { field_type, place }))
+        Ok(Some(Array {
+            field_type,
+            place,
+            count: entry.count,
+        }))
+    }
+
+    /// Those of `blocks` that the array has values for.
+    fn named(&self, blocks: &Range<u64>) -> Range<u64> {
+        blocks.start.min(self.count)..blocks.end.min(self.count)
     }
 
     /// Where in the file the values of `blocks` are, if not in the directory.
     fn range(&self, blocks: &Range<u64>) -> Option<Range<u64>> {
         let size = self.field_type.size();
+        let blocks = self.named(blocks);
         match &self.place {
             Place::Inline(_) => None,
+            Place::At(_) if blocks.is_empty() => None,
             Place::At(range) => {
                 Some(range.start + blocks.start * size..range.start + blocks.end * size)
             }
@@ -76,19 +91,24 @@ impl Array {
         blocks: &Range<u64>,
         bytes: Option<Bytes>,
     ) -> Result<Vec<u64>, String> {
-        match (&self.place, bytes) {
+        let named = self.named(blocks);
+        let mut values = match (&self.place, bytes) {
             (Place::Inline(bytes), _) => {
                 let size = self.field_type.size();
                 let at = |block: u64| usize::try_from(block * size).expect("8 bytes at most");
                 uints(
                     order,
                     self.field_type,
-                    &bytes[at(blocks.start)..at(blocks.end)],
-                )
+                    &bytes[at(named.start)..at(named.end)],
+                )?
             }
-            (Place::At(_), Some(bytes)) => uints(order, self.field_type, &bytes),
-            (Place::At(_), None) => Err("it was not read".to_owned()),
-        }
+            (Place::At(_), Some(bytes)) => uints(order, self.field_type, &bytes)?,
+            (Place::At(_), None) if named.is_empty() => Vec::new(),
+            (Place::At(_), None) => return Err("it was not read".to_owned()),
+        };
+        let n_blocks = usize::try_from(blocks.end - blocks.start).expect("one segment at most");
+        values.resize(n_blocks, 0);
+        Ok(values)
     }
 }
 
@@ -126,7 +146,7 @@ impl BlockIndex {
         if sizes.is_none() && !is_uncompressed {
             return Err(ifd.missing(tags::TILE_BYTE_COUNTS));
         }
-        // Not more than the file has bytes: each block has an entry in it.
+        // Not more than the file has bytes, or than `MAX_PADDED`.
         let n_segments = usize::try_from(n_blocks.div_ceil(SEGMENT))
             .map_err(|_| ifd.fault(tags::TILE_OFFSETS, "it is longer than memory"))?;
         Ok(BlockIndex {

@@ -5,6 +5,7 @@
 //! memory that is there.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use datacube_geo::PixelWindow;
 use datacube_model::{DType, Number};
@@ -171,7 +172,13 @@ impl Scratch {
         if image.codec == Codec::None && is_as_in_memory {
             return Ok(&stored[..n_bytes]);
         }
-        let found = decompress(inflater, image.codec, stored, block, n_bytes)?;
+        // Tiles at the lower edge store rows that the image does not have.
+        let room = if image.is_tiled {
+            image.block_shape.rows * row_bytes
+        } else {
+            n_bytes
+        };
+        let found = decompress(inflater, image.codec, stored, block, n_bytes..room)?;
         if found < n_bytes {
             return Err(format!(
                 "it holds {found} bytes and its pixels need {n_bytes}"
@@ -183,7 +190,7 @@ impl Scratch {
             widened.set_len(n_rows * widened_row);
             let rows = pixels.chunks_exact(row_bytes);
             for (from, to) in rows.zip(widened.as_mut_slice().chunks_exact_mut(widened_row)) {
-                bits::widen(from, to, image.bits, image.dtype.size(), image.order);
+                bits::widen(from, to, image.bits, image.dtype.size());
             }
             return Ok(widened.as_slice());
         }
@@ -213,31 +220,38 @@ fn fits(n_bytes: u64) -> Result<usize, String> {
     usize::try_from(n_bytes).map_err(|_| "it is longer than memory".to_owned())
 }
 
-/// Decompresses into `block`, which is then at least `n_bytes` long; gives the
-/// number of bytes that the data holds, up to there.
+/// Decompresses into `block`, which is then at least `n_bytes.start` long; gives
+/// the number of bytes that the data holds, up to there. `n_bytes.end` is what
+/// it should hold.
 ///
-/// Some writers store more rows in the last strip than the image has. The
-/// library gives nothing unless all fits, so that there has to be more room.
+/// Some writers store more rows in the last strip than the image has, and some
+/// libraries give nothing unless all fits, so that there may have to be more
+/// room.
 fn decompress(
     inflater: &mut Inflater,
     codec: Codec,
     stored: &[u8],
     block: &mut AlignedBytes,
-    n_bytes: usize,
+    n_bytes: Range<usize>,
 ) -> Result<usize, String> {
+    let needed = n_bytes.start;
     let most = fits((stored.len() as u64).saturating_mul(codec.max_expansion()))?;
-    let mut room = n_bytes;
+    let mut room = if codec.stops_when_full() {
+        needed
+    } else {
+        n_bytes.end.min(most).max(needed)
+    };
     loop {
         block.set_len(room);
         match inflater.decompress(codec, stored, block.as_mut_slice()) {
-            Ok(found) => return Ok(found.min(n_bytes)),
+            Ok(found) => return Ok(found.min(needed)),
             Err(Failure::Damaged(problem)) => return Err(problem),
-            Err(Failure::TooLong) if room < most && room < n_bytes.saturating_mul(64) => {
+            Err(Failure::TooLong) if room < most && room / 64 < n_bytes.end => {
                 room = room.saturating_mul(2).min(most);
             }
             Err(Failure::TooLong) => {
                 return Err(format!(
-                    "it holds far more than the {n_bytes} bytes of its pixels"
+                    "it holds far more than the {needed} bytes of its pixels"
                 ));
             }
         }

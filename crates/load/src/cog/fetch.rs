@@ -205,7 +205,7 @@ impl Request<'_> {
     /// The part of a stored block that has to be read, and its rows.
     fn part_of(&self, span: Span, block_row: usize) -> Result<(Span, Range<usize>), String> {
         let image = self.image;
-        let n_rows = image.rows_stored(block_row);
+        let n_rows = image.rows_in_block(block_row);
         if image.codec != Codec::None {
             return Ok((span, 0..n_rows));
         }

@@ -155,11 +155,15 @@ fn is_overview_of(main: &Image, image: &Image) -> bool {
     let (full, reduced) = (main.shape, image.shape);
     let is_same_kind = image.samples == main.samples && image.dtype == main.dtype;
     let is_smaller = reduced.rows <= full.rows && reduced.cols <= full.cols && reduced != full;
-    // A thumbnail of another aspect is another picture.
-    let expected_rows = full.rows as f64 * reduced.cols as f64 / full.cols as f64;
-    let expected_cols = full.cols as f64 * reduced.rows as f64 / full.rows as f64;
-    let has_aspect = (expected_rows - reduced.rows as f64).abs() <= 1.5
-        || (expected_cols - reduced.cols as f64).abs() <= 1.5;
+    // A thumbnail of another aspect is another picture: one factor has to give
+    // both sides, rounded either way.
+    let factors = |full: usize, reduced: usize| {
+        let (full, reduced) = (full as f64, reduced as f64);
+        full / (reduced + 1.0)..=full / (reduced - 1.0)
+    };
+    let by_rows = factors(full.rows, reduced.rows);
+    let by_cols = factors(full.cols, reduced.cols);
+    let has_aspect = by_rows.start() <= by_cols.end() && by_cols.start() <= by_rows.end();
     image.is_reduced() && is_same_kind && is_smaller && has_aspect
 }
 
@@ -183,22 +187,23 @@ fn describe(
     ignored: Vec<String>,
 ) -> Result<RasterInfo> {
     let main = &images[0];
-    let keys = GeoKeys::from_ifd(ifd)?;
-    let georeference = Georeference::from_ifd(ifd, &keys)?;
+    // What is damaged of the georeference leaves the pixels whole, and those
+    // who need it are told.
+    let (keys, problem) = match GeoKeys::from_ifd(ifd) {
+        Ok(keys) => (keys, None),
+        Err(error) => (GeoKeys::default(), Some(error.to_string())),
+    };
+    let georeference = Georeference::from_ifd(ifd, &keys, problem);
     let mut details = details_of(format, main, &keys);
     details.extend(ignored.into_iter().map(|problem| ("ignored", problem)));
 
     // GDAL goes on without metadata that it cannot parse, and so do we.
-    let metadata = match ifd
-        .text(tags::GDAL_METADATA)?
-        .map(|xml| Metadata::parse(&xml, main.samples))
-    {
-        Some(Ok(metadata)) => metadata,
-        Some(Err(problem)) => {
-            details.push(("ignored", format!("GDAL_METADATA: {problem}")));
+    let metadata = match metadata_of(ifd, main.samples) {
+        Ok(metadata) => metadata,
+        Err(problem) => {
+            details.push(("ignored", problem));
             Metadata::default()
         }
-        None => Metadata::default(),
     };
     let nodata = nodata_of(ifd, main)?;
     let bands = (0..main.samples)
@@ -247,6 +252,17 @@ fn describe(
         n_gcps: georeference.n_gcps,
         details,
     })
+}
+
+/// What GDAL wrote about the first image.
+fn metadata_of(ifd: &Ifd, n_bands: usize) -> Result<Metadata, String> {
+    match ifd.text(tags::GDAL_METADATA) {
+        Ok(None) => Ok(Metadata::default()),
+        Ok(Some(xml)) => {
+            Metadata::parse(&xml, n_bands).map_err(|problem| format!("GDAL_METADATA: {problem}"))
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The nodata value of the first image, for all its bands.
@@ -300,26 +316,30 @@ struct Georeference {
 }
 
 impl Georeference {
-    fn from_ifd(ifd: &Ifd, keys: &GeoKeys) -> Result<Georeference> {
-        let mut problems = Vec::new();
-        let (affine, n_gcps) = match georef::placement(ifd, keys.is_point())? {
-            Placement::Affine(affine) if affine.is_finite() && affine.determinant() != 0.0 => {
+    fn from_ifd(ifd: &Ifd, keys: &GeoKeys, problem: Option<String>) -> Georeference {
+        let mut problems: Vec<String> = problem.into_iter().collect();
+        let (affine, n_gcps) = match georef::placement(ifd, keys.is_point()) {
+            Err(error) => {
+                problems.push(error.to_string());
+                (None, 0)
+            }
+            Ok(Placement::Affine(affine)) if affine.is_finite() && affine.determinant() != 0.0 => {
                 (Some(affine), 0)
             }
-            Placement::Affine(affine) => {
+            Ok(Placement::Affine(affine)) => {
                 problems.push(format!(
                     "its affine maps all pixels onto a line or a point ({affine:?})"
                 ));
                 (None, 0)
             }
-            Placement::Gcps(n_gcps) => {
+            Ok(Placement::Gcps(n_gcps)) => {
                 problems.push(format!(
                     "it has {n_gcps} ground control points and no affine; warp it to a grid first, \
                      with gdalwarp"
                 ));
                 (None, n_gcps)
             }
-            Placement::Nowhere => {
+            Ok(Placement::Nowhere) => {
                 problems.push("it has no affine".to_owned());
                 (None, 0)
             }
@@ -337,12 +357,12 @@ impl Georeference {
             }
         };
         let problem = (!problems.is_empty()).then(|| problems.join("; "));
-        Ok(Georeference {
+        Georeference {
             affine,
             crs,
             n_gcps,
             problem,
-        })
+        }
     }
 }
 

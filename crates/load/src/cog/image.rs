@@ -240,11 +240,9 @@ impl Image {
         self.block_shape.cols as u64 * self.samples_in_block() as u64 * self.dtype.size() as u64
     }
 
-    /// Rows that are stored for blocks of block row `block_row`.
-    pub(crate) fn rows_stored(&self, block_row: usize) -> usize {
-        if self.is_tiled {
-            return self.block_shape.rows;
-        }
+    /// Rows of the image in the blocks of block row `block_row`. The last tiles
+    /// may store more, and some writers leave that out.
+    pub(crate) fn rows_in_block(&self, block_row: usize) -> usize {
         self.block_shape
             .rows
             .min(self.shape.rows - block_row * self.block_shape.rows)

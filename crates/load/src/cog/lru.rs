@@ -100,16 +100,16 @@ mod tests {
         let mut lru = ByteLru::new(10);
         lru.insert("a", 1, 4);
         lru.insert("b", 2, 4);
-        assert_eq!(lru.get(&"a"), Some(&1));
+        assert_eq!(lru.get("a"), Some(&1));
         lru.insert("c", 3, 4);
         assert_eq!(
-            (lru.get(&"a"), lru.get(&"b"), lru.get(&"c")),
-            (Some(&1), None, Some(&3))
+            ["a", "b", "c"].map(|key| lru.get(key).copied()),
+            [Some(1), None, Some(3)]
         );
         lru.insert("a", 9, 1);
-        assert_eq!((lru.used, lru.get(&"a")), (5, Some(&9)));
+        assert_eq!((lru.used, lru.get("a")), (5, Some(&9)));
         lru.insert("too heavy", 0, 11);
-        assert_eq!((lru.used, lru.get(&"too heavy")), (5, None));
-        assert_eq!((lru.remove(&"c"), lru.used), (Some(3), 1));
+        assert_eq!((lru.used, lru.get("too heavy")), (5, None));
+        assert_eq!((lru.remove("c"), lru.used), (Some(3), 1));
     }
 }

@@ -318,16 +318,20 @@ mod tests {
 
     #[test]
     fn merging_joins_what_is_close() {
-        let check = |ranges: &[Range<u64>], expected: &[Range<u64>]| {
-            assert_eq!(merge(ranges, 10), expected);
+        let check = |ranges: &[Range<u64>], expected: &[(u64, u64)]| {
+            let merged: Vec<(u64, u64)> = merge(ranges, 10)
+                .iter()
+                .map(|range| (range.start, range.end))
+                .collect();
+            assert_eq!(merged, expected);
         };
         check(&[], &[]);
-        check(&[20..30, 0..10], &[0..30]);
-        check(&[0..10, 21..30], &[0..10, 21..30]);
-        check(&[0..10, 5..7, 8..12], &[0..12]);
+        check(&[20..30, 0..10], &[(0, 30)]);
+        check(&[0..10, 21..30], &[(0, 10), (21, 30)]);
+        check(&[0..10, 5..7, 8..12], &[(0, 12)]);
         check(
             &[0..MERGED_BYTES, MERGED_BYTES..MERGED_BYTES + 1],
-            &[0..MERGED_BYTES, MERGED_BYTES..MERGED_BYTES + 1],
+            &[(0, MERGED_BYTES), (MERGED_BYTES, MERGED_BYTES + 1)],
         );
     }
 
@@ -357,13 +361,16 @@ mod tests {
         );
 
         let beyond = location
-            .read_ranges(&version, &[250..300])
+            .read_ranges(&version, &[250..300, 0..1])
             .await
             .unwrap_err();
         assert!(beyond.to_string().contains("the file has 256"), "{beyond}");
 
         std::fs::write(&path, [0; 100]).unwrap();
-        let error = location.read_ranges(&version, &[0..2]).await.unwrap_err();
+        let error = location
+            .read_ranges(&version, &[0..2, 5..6])
+            .await
+            .unwrap_err();
         assert!(
             matches!(error, Error::Changed { .. }) && error.is_transient(),
             "{error}"

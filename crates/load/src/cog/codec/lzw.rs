@@ -1,9 +1,10 @@
 //! LZW as TIFF has it, and as some writers had it before TIFF 5.0.
 //!
-//! The dictionary holds no strings: every entry says where in the output its
-//! string stands. Entry `n` is the string of the code before and one byte more,
-//! and the output has just that, the string and then the first byte of what
-//! came next. So a code is one copy of known length, whatever its string is.
+//! The dictionary holds the first eight bytes of each string, and where in the
+//! output all of it stands. Entry `n` is the string of the code before and one
+//! byte more, and the output has just that: the string, and then the first byte
+//! of what came next. Most strings are shorter than eight bytes, so that a code
+//! is one store; a longer one is copied from where it stands.
 
 /// Codes have at most 12 bits.
 const MAX_CODES: usize = 4096;
@@ -11,14 +12,36 @@ const CLEAR: u16 = 256;
 const END: u16 = 257;
 /// The first code that stands for a string of two bytes.
 const FIRST: u16 = 258;
-/// Most strings are short; a copy of this fixed size is one instruction.
-const SHORT: usize = 16;
+/// Bytes of a string that are in its entry.
+const INLINE: usize = 8;
 
-/// Where in the output a string stands, and how long it is.
+/// The string of a code.
 #[derive(Clone, Copy, Default)]
 struct Entry {
+    /// The first bytes, the very first one lowest.
+    bytes: u64,
+    /// Where in the output the string stands.
     at: u32,
     len: u32,
+}
+
+impl Entry {
+    fn first(self) -> u8 {
+        self.bytes.to_le_bytes()[0]
+    }
+
+    /// The string and one byte more, which follows it in the output.
+    fn and(self, byte: u8) -> Entry {
+        let bytes = match self.len as usize {
+            len @ ..INLINE => self.bytes | u64::from(byte) << (8 * len),
+            _ => self.bytes,
+        };
+        Entry {
+            bytes,
+            len: self.len + 1,
+            ..self
+        }
+    }
 }
 
 /// The dictionary, kept from block to block.
@@ -28,9 +51,15 @@ pub(super) struct Lzw {
 
 impl Lzw {
     pub(super) fn new() -> Self {
-        Lzw {
-            entries: Box::new([Entry::default(); MAX_CODES]),
+        let mut entries = Box::new([Entry::default(); MAX_CODES]);
+        for (byte, entry) in (0..=255).zip(entries.iter_mut()) {
+            *entry = Entry {
+                bytes: byte,
+                at: 0,
+                len: 1,
+            };
         }
+        Lzw { entries }
     }
 
     /// Decompresses until the end code, or `input` or `out` ends; gives the
@@ -56,76 +85,78 @@ impl Lzw {
         let early: u16 = if OLD { 0 } else { 1 };
         let mut codes = Codes::<OLD>::new(input);
         let (mut width, mut next) = (9, FIRST);
-        // Where the string of the code before was written.
-        let mut before: Option<Entry> = None;
+        // The string before, where it was just written; of no length after a
+        // clear code.
+        let mut before = Entry::default();
         let mut at = 0;
         while at < out.len() {
             let Some(code) = codes.take(width) else { break };
-            let here = u32::try_from(at).expect("`out` is shorter than 4 GiB");
-            let len = if let Ok(byte) = u8::try_from(code) {
-                out[at] = byte;
-                1
-            } else if code == CLEAR {
-                (width, next, before) = (9, FIRST, None);
+            if code == CLEAR {
+                (width, next, before) = (9, FIRST, Entry::default());
                 continue;
-            } else if code == END {
+            }
+            if code == END {
                 break;
-            } else {
-                let source = match before {
-                    Some(_) if code < next => self.entries[usize::from(code)],
-                    // The entry that this very code defines: the string before
-                    // and then its own first byte.
-                    Some(before) if code == next => Entry {
-                        at: before.at,
-                        len: before.len + 1,
-                    },
-                    _ => {
-                        return Err(format!(
-                            "the LZW data is damaged (code {code} is undefined)"
-                        ));
-                    }
+            }
+            if before.len > 0 && usize::from(next) < MAX_CODES {
+                // This code may be the very one that it defines: the string
+                // before and then its own first byte.
+                let string = if code == next {
+                    before
+                } else {
+                    self.entries[index(code)]
                 };
-                append(out, at, source)
-            };
-            if let Some(before) = before
-                && usize::from(next) < MAX_CODES
-            {
-                self.entries[usize::from(next)] = Entry {
-                    at: before.at,
-                    len: before.len + 1,
-                };
+                self.entries[index(next)] = before.and(string.first());
                 next += 1;
                 if width < 12 && next + early >= 1 << width {
                     width += 1;
                 }
             }
-            before = Some(Entry { at: here, len });
-            at += len as usize;
+            if code >= next {
+                return Err(format!(
+                    "the LZW data is damaged (code {code} is undefined)"
+                ));
+            }
+            let string = self.entries[index(code)];
+            before = Entry {
+                at: u32::try_from(at).expect("`out` is shorter than 4 GiB"),
+                ..string
+            };
+            at += append(out, at, string);
         }
         Ok(at)
     }
 }
 
-/// Copies the string `source` to `at`, cut at the end of `out`; gives its
-/// length. The string may end with the first byte that is being written.
-fn append(out: &mut [u8], at: usize, source: Entry) -> u32 {
-    let (from, len) = (source.at as usize, source.len as usize);
-    let len = len.min(out.len() - at);
-    if from + len > at {
+/// Codes have 12 bits; this lets the compiler know.
+fn index(code: u16) -> usize {
+    usize::from(code) % MAX_CODES
+}
+
+/// Writes `string` at `at`, cut at the end of `out`; gives the bytes written.
+///
+/// The string that is defined by its own code ends with its own first byte,
+/// which is written before it is read.
+fn append(out: &mut [u8], at: usize, string: Entry) -> usize {
+    let (from, len) = (string.at as usize, string.len as usize);
+    let bytes = string.bytes.to_le_bytes();
+    if out.len() - at < len + INLINE {
+        // At the end of the block, byte by byte.
+        let len = len.min(out.len() - at);
         for i in 0..len {
-            out[at + i] = out[from + i];
+            out[at + i] = if i < INLINE { bytes[i] } else { out[from + i] };
         }
-    } else {
-        let (done, rest) = out.split_at_mut(at);
-        let done = &done[from..];
-        // What is written past the string is overwritten by the next.
-        if len <= SHORT && done.len() >= SHORT && rest.len() >= SHORT {
-            rest[..SHORT].copy_from_slice(&done[..SHORT]);
-        } else {
-            rest[..len].copy_from_slice(&done[..len]);
-        }
+        return len;
     }
-    u32::try_from(len).expect("no longer than `source.len`")
+    // What is written past the string is overwritten by the next one.
+    out[at..at + INLINE].copy_from_slice(&bytes);
+    for i in (INLINE..len).step_by(INLINE) {
+        let part: [u8; INLINE] = out[from + i..][..INLINE]
+            .try_into()
+            .expect("of that length");
+        out[at + i..][..INLINE].copy_from_slice(&part);
+    }
+    len
 }
 
 /// The codes of a stream: the high bits first, or the low ones where `OLD`.
@@ -165,7 +196,8 @@ impl<'a, const OLD: bool> Codes<'a, OLD> {
             self.bits <<= width;
             code
         };
-        Some(u16::try_from(code).expect("12 bits"))
+        let [low, high, ..] = code.to_le_bytes();
+        Some(u16::from_le_bytes([low, high]))
     }
 
     /// Reads as many whole bytes as there is room for.
@@ -205,7 +237,7 @@ mod tests {
     fn samples() -> Vec<Vec<u8>> {
         let noise = |n: u32, step: u32| -> Vec<u8> {
             (0..n)
-                .map(|i| (i.wrapping_mul(i).wrapping_mul(step) >> 7) as u8)
+                .map(|i| (i.wrapping_mul(i).wrapping_mul(step) >> 7).to_le_bytes()[0])
                 .collect()
         };
         vec![
@@ -245,7 +277,7 @@ mod tests {
     #[test]
     fn an_undefined_code_is_damage() {
         // Clear, then code 300.
-        let packed = [0x80, 0x25, 0x80, 0x00];
+        let packed = [0x80, 0x4B, 0x00, 0x00];
         assert!(
             Lzw::new()
                 .decompress(&packed, &mut [0; 10])

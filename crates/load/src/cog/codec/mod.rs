@@ -79,6 +79,12 @@ impl Codec {
         matches!(self, Codec::Deflate | Codec::Lzw | Codec::Zstd)
     }
 
+    /// Whether data that holds more than the buffer does gives its beginning,
+    /// instead of [`Failure::TooLong`].
+    pub(crate) fn stops_when_full(self) -> bool {
+        !matches!(self, Codec::Deflate | Codec::Zstd)
+    }
+
     /// How many bytes one compressed byte can become at the most; what claims
     /// more is refused before memory is taken for it.
     pub(crate) fn max_expansion(self) -> u64 {

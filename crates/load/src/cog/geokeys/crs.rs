@@ -216,7 +216,7 @@ fn datum_wkt(
         return Err(format!("its inverse flattening is {flattening}"));
     }
     let shift = keys.doubles(key::TO_WGS84);
-    let shift = if matches!(shift.len(), 3 | 7) && shift.iter().any(|&value| value != 0.0) {
+    let shift = if matches!(shift.len(), 3 | 7) {
         let mut seven = shift.to_vec();
         seven.resize(7, 0.0);
         let values: Vec<String> = seven.iter().map(|value| format!("{value:?}")).collect();
