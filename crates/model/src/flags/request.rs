@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(test.as_single(), Some(MaskValue { mask: 7, value: 3 }));
         assert!(matches!(
             flags.create_mask_value(&[("qa", "unused".into())]),
-            Err(Error::AmbiguousFlagValue { codes, .. }) if codes == [0, 2]
+            Err(crate::Error::AmbiguousFlagValue { codes, .. }) if codes == [0, 2]
         ));
     }
 }
