@@ -9,8 +9,8 @@ use crate::noise::{cell, fractal, unit};
 /// Bands in the order of [`crate::product::BANDS`]: blue to shortwave infrared.
 pub(crate) type Spectrum = [f32; 6];
 
-const SOIL: Spectrum = [0.070, 0.105, 0.165, 0.225, 0.330, 0.280];
-const STRAW: Spectrum = [0.095, 0.165, 0.245, 0.320, 0.390, 0.280];
+const SOIL: Spectrum = [0.082, 0.112, 0.152, 0.215, 0.320, 0.270];
+const STRAW: Spectrum = [0.105, 0.160, 0.218, 0.295, 0.370, 0.270];
 const LEAVES: Spectrum = [0.022, 0.056, 0.030, 0.410, 0.175, 0.075];
 const TREES: Spectrum = [0.016, 0.034, 0.024, 0.265, 0.110, 0.048];
 const WATER: Spectrum = [0.046, 0.052, 0.036, 0.018, 0.009, 0.006];

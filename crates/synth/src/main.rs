@@ -34,7 +34,7 @@ It writes FOLDER/product.yaml, FOLDER/scenes/**/*.TIF with a *.odc-metadata.yaml
 beside them, and at last FOLDER/archive.json, which says what was made.";
 
 /// Changes when the same arguments would give another archive.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 struct Args {
     folder: PathBuf,

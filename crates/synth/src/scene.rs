@@ -368,7 +368,7 @@ fn measure(
     let mut pixels = [0; 6];
     for ((number, band), pixel) in (0u8..).zip(0..6).zip(&mut pixels) {
         let blueness = 1.0 - f32::from(number) / 6.0;
-        let mut value = ground[band] * if is_shaded { 0.42 } else { 1.0 };
+        let mut value = ground[band] * if is_shaded { 0.48 } else { 1.0 };
         value += sky.haze * blueness;
         value += air.veil;
         value = value * (1.0 - air.opacity) + CLOUD[band] * air.opacity;

@@ -23,10 +23,11 @@ pub fn picture(plane: &Plane, colours: &Colours) -> Result<Picture> {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RgbOptions {
-    /// Values that become dark and full. Default: the 2 % and 98 % quantiles of
+    /// Values that become dark and full. Default: the 0.5 % and 98 % quantiles of
     /// all three planes together, which keeps the balance of colours.
     pub range: Option<(f64, f64)>,
-    /// Brightens the middle: `value ^ (1 / gamma)`. Default 1.
+    /// Brightens the middle: `value ^ (1 / gamma)`. Default 1.3, because screens
+    /// and eyes want land lighter than its share of the light.
     pub gamma: Option<f64>,
 }
 
@@ -60,9 +61,9 @@ pub fn rgb(planes: [&Plane; 3], options: &RgbOptions) -> Result<Picture> {
     }
     let (low, high) = options
         .range
-        .or_else(|| quantiles(&planes, 0.02, 0.98))
+        .or_else(|| quantiles(&planes, 0.005, 0.98))
         .unwrap_or((0.0, 1.0));
-    let gamma = options.gamma.unwrap_or(1.0);
+    let gamma = options.gamma.unwrap_or(1.3);
     if low.is_nan() || high.is_nan() || (options.range.is_some() && low >= high) || gamma <= 0.0 {
         return Err(Error::invalid(
             "an RGB picture",
@@ -107,7 +108,11 @@ mod tests {
             plane([5.0, f32::NAN]),
             plane([10.0, 3.0]),
         );
-        let picture = rgb([&r, &g, &b], &RgbOptions::default().range(0.0, 10.0)).unwrap();
+        let picture = rgb(
+            [&r, &g, &b],
+            &RgbOptions::default().range(0.0, 10.0).gamma(1.0),
+        )
+        .unwrap();
         assert_eq!(picture.rgba(), [0, 128, 255, 255, 0, 0, 0, 0]);
         let other = Plane::new(Shape2d { rows: 2, cols: 1 }, vec![0.0; 2]).unwrap();
         assert!(rgb([&r, &g, &other], &RgbOptions::default()).is_err());
