@@ -47,11 +47,20 @@ fn json_tells_what_it_took() {
     assert_eq!(summary["sizes"]["time"], 2);
     assert_eq!(summary["sizes"]["y"], 70);
     assert_eq!(summary["crs"], "EPSG:32655");
-    for key in ["bytes_read", "requests", "chunks", "peak_memory", "output_bytes"] {
+    for key in [
+        "bytes_read",
+        "requests",
+        "chunks",
+        "peak_memory",
+        "output_bytes",
+    ] {
         assert!(summary[key].as_u64().expect(key) > 0, "{key}: {summary}");
     }
     for phase in ["find", "build", "compute", "total"] {
-        assert!(summary["seconds"][phase].as_f64().expect(phase) >= 0.0, "{summary}");
+        assert!(
+            summary["seconds"][phase].as_f64().expect(phase) >= 0.0,
+            "{summary}"
+        );
     }
 }
 
@@ -92,21 +101,65 @@ fn mistakes_say_what_to_do() {
     let archive = Archive::indexed();
     let cases: [(&[&str], &[&str]); 13] = [
         (&["load", "tinny"], &["tinny", "tiny"]),
-        (&["load", "tiny", "--measurements", "redd"], &["redd", "red"]),
-        (&["load", "tiny", "--mask", "qa: clowd=high_confidence"], &["clowd", "cloud"]),
-        (&["load", "tiny", "--mask", "qa: cloud=maybe"], &["maybe", "not_high_confidence"]),
-        (&["load", "tiny", "--output-crs", "EPSG:99999", "--resolution", "30"], &["99999"]),
-        (&["load", "tiny", "--resampling", "bilinaer"], &["bilinaer", "bilinear"]),
-        (&["load", "tiny", "--resampling", "rde=cubic"], &["rde", "red"]),
-        (&["load", "tiny", "--time", "2021", "2020"], &["2021", "2020"]),
-        (&["load", "tiny", "--time", "1999"], &["other times", "2020-03-01"]),
-        (&["load", "tiny", "--lon", "10", "11", "--lat", "50", "51"], &["elsewhere", "longitude"]),
         (
-            &["load", "tiny", "--output-crs", "EPSG:4326", "--resolution", "30"],
+            &["load", "tiny", "--measurements", "redd"],
+            &["redd", "red"],
+        ),
+        (
+            &["load", "tiny", "--mask", "qa: clowd=high_confidence"],
+            &["clowd", "cloud"],
+        ),
+        (
+            &["load", "tiny", "--mask", "qa: cloud=maybe"],
+            &["maybe", "not_high_confidence"],
+        ),
+        (
+            &[
+                "load",
+                "tiny",
+                "--output-crs",
+                "EPSG:99999",
+                "--resolution",
+                "30",
+            ],
+            &["99999"],
+        ),
+        (
+            &["load", "tiny", "--resampling", "bilinaer"],
+            &["bilinaer", "bilinear"],
+        ),
+        (
+            &["load", "tiny", "--resampling", "rde=cubic"],
+            &["rde", "red"],
+        ),
+        (
+            &["load", "tiny", "--time", "2021", "2020"],
+            &["2021", "2020"],
+        ),
+        (
+            &["load", "tiny", "--time", "1999"],
+            &["other times", "2020-03-01"],
+        ),
+        (
+            &["load", "tiny", "--lon", "10", "11", "--lat", "50", "51"],
+            &["elsewhere", "longitude"],
+        ),
+        (
+            &[
+                "load",
+                "tiny",
+                "--output-crs",
+                "EPSG:4326",
+                "--resolution",
+                "30",
+            ],
             &["30 degrees"],
         ),
         (&["load", "tiny", "--expr", "x=(nir-red"], &["x=(nir-red"]),
-        (&["load", "tiny", "--output", "x.jpg"], &[".tif, .png or .zarr"]),
+        (
+            &["load", "tiny", "--output", "x.jpg"],
+            &[".tif, .png or .zarr"],
+        ),
     ];
     for (arguments, expected) in cases {
         let (status, message) = archive.fail(arguments);
@@ -120,9 +173,21 @@ fn mistakes_say_what_to_do() {
 #[test]
 fn a_result_larger_than_memory_is_refused_before_anything_is_read() {
     let archive = Archive::indexed();
-    let arguments =
-        ["load", "tiny", "--resolution", "0.01", "--align", "0", "0", "--memory-limit", "1GiB"];
+    let arguments = [
+        "load",
+        "tiny",
+        "--resolution",
+        "0.01",
+        "--align",
+        "0",
+        "0",
+        "--memory-limit",
+        "1GiB",
+    ];
     let (status, message) = archive.fail(&arguments);
     assert_eq!(status, 1);
-    assert!(message.contains("GiB") && message.contains("chunk"), "{message}");
+    assert!(
+        message.contains("GiB") && message.contains("chunk"),
+        "{message}"
+    );
 }

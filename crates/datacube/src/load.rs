@@ -9,7 +9,8 @@ use datacube_compute::{Attrs, Chunks, Cube, DataArray};
 use datacube_geo::{GeoBox, PixelWindow, Resolution, Xy};
 use datacube_index::{Index, IndexExt, Query};
 use datacube_load::{
-    Archive, BandParams, Loader, RasterSource, Resampling, Scene, coverage_window, footprint_window,
+    Archive, ArchiveBuilder, BandParams, Loader, RasterSource, Resampling, Scene, coverage_window,
+    footprint_window,
 };
 use datacube_model::{Dataset, Measurement, Product};
 use indexmap::IndexMap;
@@ -123,13 +124,18 @@ pub(crate) async fn plan_load(
             .map(|dataset| dataset.extent().clone())
             .collect(),
     })?;
-    let archive = build_archive(&geobox, &datasets, &groups, &variables, |variable| {
-        BandParams::new(variable.name.clone(), variable.measurement.dtype)
-            .with_nodata(variable.measurement.nodata)
-            .with_resampling(resampling[&variable.name])
-            .with_warp_scale(options.warp_scale)
-            .with_overviews(options.overviews)
-    })?;
+    let mut archive = Archive::builder(geobox);
+    archive.skip_broken(options.skip_broken_datasets.unwrap_or(false));
+    for variable in &variables {
+        archive.band(
+            BandParams::new(variable.name.clone(), variable.measurement.dtype)
+                .with_nodata(variable.measurement.nodata)
+                .with_resampling(resampling[&variable.name])
+                .with_warp_scale(options.warp_scale)
+                .with_overviews(options.overviews),
+        );
+    }
+    let archive = fill_archive(archive, &datasets, &groups, &variables)?;
     build_cube(
         &archive,
         &groups,
@@ -256,25 +262,21 @@ fn native_grids(datasets: &[Dataset], variables: &[Variable<'_>]) -> Vec<GeoBox>
 }
 
 /// Everything that reading needs, and nothing that it does not: no document, no product.
-fn build_archive(
-    geobox: &GeoBox,
+fn fill_archive(
+    mut builder: ArchiveBuilder,
     datasets: &[Dataset],
     groups: &[Group],
     variables: &[Variable<'_>],
-    params: impl Fn(&Variable<'_>) -> BandParams,
 ) -> Result<Archive> {
-    let mut builder = Archive::builder(geobox.clone());
-    for variable in variables {
-        builder.band(params(variable));
-    }
+    let geobox = builder.geobox().clone();
     for dataset in datasets {
         let mut window = None;
         let mut sources = Vec::with_capacity(variables.len());
         for variable in variables {
             let source = raster_source(dataset, variable)?;
             let covered = match &source.geobox {
-                Some(grid) => coverage_window(grid, geobox),
-                None => footprint_window(dataset.extent(), geobox),
+                Some(grid) => coverage_window(grid, &geobox),
+                None => footprint_window(dataset.extent(), &geobox),
             };
             window = Some(match window {
                 None => covered,
@@ -326,7 +328,9 @@ fn build_cube(
     let times: Vec<_> = groups.iter().map(|group| group.label).collect();
     let coords = cube_coords(geobox, &times)?;
     let [y, x] = geobox.dimensions();
-    let mut chunks = chunks.cloned().unwrap_or_else(|| Chunks::whole().rest(EAGER_CHUNK));
+    let mut chunks = chunks
+        .cloned()
+        .unwrap_or_else(|| Chunks::whole().rest(EAGER_CHUNK));
     if !chunks.dims.contains_key("time") {
         chunks = chunks.with("time", 1);
     }

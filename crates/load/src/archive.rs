@@ -68,6 +68,7 @@ pub struct Archive {
     bands: Vec<BandParams>,
     scenes: Vec<Scene>,
     planes: Vec<Vec<u32>>,
+    skip_broken: bool,
     /// Made when it is first needed; says nothing that the rest does not.
     index: OnceLock<PlaneIndex>,
 }
@@ -80,7 +81,14 @@ impl Archive {
             bands: Vec::new(),
             scenes: Vec::new(),
             planes: Vec::new(),
+            skip_broken: false,
         }
+    }
+
+    /// Whether a source that cannot be read is left out, and reported, instead
+    /// of failing the chunk.
+    pub fn skips_broken(&self) -> bool {
+        self.skip_broken
     }
 
     /// The output grid.
@@ -285,6 +293,7 @@ impl Archive {
                 .collect(),
             scenes: scenes.collect(),
             planes: self.planes.clone(),
+            skip_broken: self.skip_broken,
             index: self.index.clone(),
         })
     }
@@ -298,6 +307,7 @@ impl Archive {
         let n = self.planes.len();
         let mut builder = Archive::builder(self.geobox.clone());
         builder.bands.clone_from(&self.bands);
+        builder.skip_broken = self.skip_broken;
         let mut kept = vec![None; self.scenes.len()];
         for &plane in planes {
             let Some(members) = self.planes.get(plane) else {
@@ -332,9 +342,22 @@ pub struct ArchiveBuilder {
     bands: Vec<BandParams>,
     scenes: Vec<Scene>,
     planes: Vec<Vec<u32>>,
+    skip_broken: bool,
 }
 
 impl ArchiveBuilder {
+    /// The output grid.
+    pub fn geobox(&self) -> &GeoBox {
+        &self.geobox
+    }
+
+    /// Leaves out sources that cannot be read and reports them, or fails the
+    /// chunk that needs them; default: fails.
+    pub fn skip_broken(&mut self, skip: bool) -> &mut Self {
+        self.skip_broken = skip;
+        self
+    }
+
     /// Adds a measurement and returns its place.
     pub fn band(&mut self, params: BandParams) -> usize {
         self.bands.push(params);
@@ -366,6 +389,7 @@ impl ArchiveBuilder {
             bands,
             scenes,
             planes,
+            skip_broken,
         } = self;
         bands.iter().try_for_each(BandParams::check)?;
         if u32::try_from(scenes.len()).is_err() {
@@ -396,6 +420,7 @@ impl ArchiveBuilder {
             bands,
             scenes,
             planes,
+            skip_broken,
             index: OnceLock::new(),
         })
     }
@@ -606,6 +631,7 @@ impl PartialEq for Archive {
             && self.bands == other.bands
             && self.scenes == other.scenes
             && self.planes == other.planes
+            && self.skip_broken == other.skip_broken
     }
 }
 
@@ -630,6 +656,7 @@ struct ArchiveRef<'a> {
     bands: &'a [BandParams],
     scenes: &'a [Scene],
     planes: &'a [Vec<u32>],
+    skip_broken: bool,
 }
 
 #[derive(Deserialize)]
@@ -639,6 +666,7 @@ struct ArchiveParts {
     bands: Vec<BandParams>,
     scenes: Vec<Scene>,
     planes: Vec<Vec<u32>>,
+    skip_broken: bool,
 }
 
 impl Serialize for Archive {
@@ -649,6 +677,7 @@ impl Serialize for Archive {
             bands: &self.bands,
             scenes: &self.scenes,
             planes: &self.planes,
+            skip_broken: self.skip_broken,
         }
         .serialize(serializer)
     }
@@ -669,6 +698,7 @@ impl<'de> Deserialize<'de> for Archive {
             bands,
             scenes,
             planes,
+            skip_broken,
             ..
         } = parts;
         ArchiveBuilder {
@@ -676,6 +706,7 @@ impl<'de> Deserialize<'de> for Archive {
             bands,
             scenes,
             planes,
+            skip_broken,
         }
         .build()
         .map_err(D::Error::custom)

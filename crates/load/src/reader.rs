@@ -36,6 +36,14 @@ pub trait RasterReader: Debug + Send + Sync {
     /// What the file says of itself.
     fn info(&self) -> &RasterInfo;
 
+    /// What opening the file took, told once: to the first who asks.
+    ///
+    /// Headers are shared, so that their cost belongs to one of those who use
+    /// them; it is nothing for a header that was in memory.
+    fn take_open_cost(&self) -> ReadCost {
+        ReadCost::default()
+    }
+
     /// Fetches the stored blocks that cover `window` of `level` for `band`
     /// (1-based).
     ///

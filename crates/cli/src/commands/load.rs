@@ -128,10 +128,16 @@ fn parse_masks(dc: &Datacube, args: &LoadArgs) -> Result<Vec<Mask>> {
                 .flags_measurement()
                 .map(|measurement| measurement.name.clone())
                 .with_context(|| {
-                    format!("--mask '{text}': no measurement of {} has flags", args.product)
+                    format!(
+                        "--mask '{text}': no measurement of {} has flags",
+                        args.product
+                    )
                 })?,
         };
-        masks.push(Mask { measurement, request: parsed.request });
+        masks.push(Mask {
+            measurement,
+            request: parsed.request,
+        });
     }
     Ok(masks)
 }
@@ -355,10 +361,19 @@ fn write(
         options = options.range(low, high);
     }
     let report = match kind {
-        OutputKind::Cog => export::write_cog(result, path, &options, cluster, observer)?,
-        OutputKind::Png => export::write_png(result, path, &options, cluster, observer)?,
-        OutputKind::Zarr => export::write_zarr(result, path, &options, cluster, observer)?,
-    };
+        OutputKind::Cog => export::write_cog(result, path, &options, cluster, observer),
+        OutputKind::Png => export::write_png(result, path, &options, cluster, observer),
+        OutputKind::Zarr => export::write_zarr(result, path, &options, cluster, observer),
+    }
+    .map_err(|error| {
+        let exists = error.is_exists();
+        let error = anyhow::Error::from(error);
+        if exists {
+            error.context("nothing was written; --overwrite replaces it")
+        } else {
+            error
+        }
+    })?;
     let bytes = std::fs::metadata(path)
         .ok()
         .filter(std::fs::Metadata::is_file)

@@ -27,7 +27,9 @@ impl Archive {
 
     /// The same, not indexed yet.
     pub fn unindexed() -> Self {
-        let archive = Self { folder: tempfile::tempdir().expect("a folder") };
+        let archive = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+        };
         std::fs::write(archive.path("product.yaml"), PRODUCT).expect("written");
         archive.scene(1, "2020-03-01T10:00:00Z", 0.0);
         archive.scene(2, "2020-03-01T10:00:24Z", -900.0);
@@ -39,37 +41,49 @@ impl Archive {
     fn scene(&self, number: u8, time: &str, shift: f64) {
         let folder = self.path(&format!("scenes/{number}"));
         std::fs::create_dir_all(&folder).expect("created");
-        let affine = Affine::from_origin(
-            600_015.0,
-            6_100_005.0 + shift,
-            Resolution::square(30.0),
-        );
+        let affine = Affine::from_origin(600_015.0, 6_100_005.0 + shift, Resolution::square(30.0));
         let crs = Crs::from_epsg(32655).expect("a code that PROJ knows");
         let geobox = GeoBox::new(Shape2d::new(ROWS, COLS), affine, Some(crs)).expect("a grid");
         let has_data = |row: usize, col: usize| row + col > 6;
         let band = |value: &dyn Fn(usize, usize) -> u16| -> Vec<u16> {
-            (0..ROWS * COLS).map(|i| value(i / COLS, i % COLS)).collect()
+            (0..ROWS * COLS)
+                .map(|i| value(i / COLS, i % COLS))
+                .collect()
         };
         let red = band(&|row, col| {
-            if has_data(row, col) { 1000 + 10 * u16::try_from(row).expect("small") } else { 0 }
+            if has_data(row, col) {
+                1000 + 10 * u16::try_from(row).expect("small")
+            } else {
+                0
+            }
         });
         let nir = band(&|row, col| {
-            if has_data(row, col) { 3000 + 20 * u16::try_from(col).expect("small") } else { 0 }
+            if has_data(row, col) {
+                3000 + 20 * u16::try_from(col).expect("small")
+            } else {
+                0
+            }
         });
-        let qa = band(&|row, col| match (has_data(row, col), row < 10 && col > 40) {
-            (false, _) => 1,
-            (true, true) => 8,
-            (true, false) => 64,
-        });
+        let qa = band(
+            &|row, col| match (has_data(row, col), row < 10 && col > 40) {
+                (false, _) => 1,
+                (true, true) => 8,
+                (true, false) => 64,
+            },
+        );
         for (name, pixels, nodata) in [("red", &red, 0), ("nir", &nir, 0), ("qa", &qa, 1)] {
             let spec = CogSpec::new(geobox.clone(), DType::UInt16)
                 .bands(vec![Band::named(name)])
                 .nodata(Some(Number::Int(nodata)));
             let path = folder.join(format!("{name}.tif"));
-            let writer =
-                CogWriter::create(&path, spec, CogOptions::default()).expect("a new file");
-            let bytes: Vec<u8> = pixels.iter().flat_map(|value| value.to_ne_bytes()).collect();
-            writer.write(0, &PixelWindow::full(geobox.shape()), &bytes).expect("written");
+            let writer = CogWriter::create(&path, spec, CogOptions::default()).expect("a new file");
+            let bytes: Vec<u8> = pixels
+                .iter()
+                .flat_map(|value| value.to_ne_bytes())
+                .collect();
+            writer
+                .write(0, &PixelWindow::full(geobox.shape()), &bytes)
+                .expect("written");
             writer.finish().expect("finished");
         }
         let document = DATASET

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use datacube_geo::{Affine, Crs};
 use datacube_model::Number;
+use parking_lot::Mutex;
 
 use super::geokeys::{self, GeoKeys};
 use super::georef::{self, Placement};
@@ -15,7 +16,7 @@ use super::image::Image;
 use super::metadata::{self, Metadata};
 use super::tags;
 use crate::error::{Error, Result};
-use crate::reader::{BandInfo, Level, MaskKind, RasterInfo};
+use crate::reader::{BandInfo, Level, MaskKind, RasterInfo, ReadCost};
 use crate::store::{FileVersion, Location};
 
 /// Opened files are told apart by a number, so that a block of an old version
@@ -38,6 +39,8 @@ pub(crate) struct TiffFile {
     masks: Vec<Option<Image>>,
     /// All of the file, where it was as short as the first read.
     whole: Option<Bytes>,
+    /// What reading the header took, until somebody has accounted for it.
+    open_cost: Mutex<ReadCost>,
 }
 
 impl TiffFile {
@@ -102,12 +105,18 @@ impl TiffFile {
         Ok(TiffFile {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             whole: header.whole(),
+            open_cost: Mutex::new(header.cost()),
             location: header.location,
             version: header.version,
             info,
             images,
             masks,
         })
+    }
+
+    /// What reading the header took, for the first who asks; then nothing.
+    pub(crate) fn take_open_cost(&self) -> ReadCost {
+        std::mem::take(&mut *self.open_cost.lock())
     }
 
     pub(crate) fn id(&self) -> u64 {

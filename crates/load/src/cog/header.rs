@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::ifd::{Format, Ifd, Place};
 use super::tags;
 use crate::error::{Error, Result};
+use crate::reader::ReadCost;
 use crate::store::{FileVersion, Location};
 
 /// The first read.
@@ -30,15 +31,19 @@ pub(crate) struct HeaderBytes {
     pub(crate) location: Location,
     pub(crate) version: FileVersion,
     spans: Vec<(u64, Bytes)>,
-    /// Bytes read so far.
-    n_bytes: u64,
+    /// What was read so far.
+    cost: ReadCost,
 }
 
 impl HeaderBytes {
     /// Reads the first bytes of the file; one request.
     pub(crate) async fn open(location: Location) -> Result<Self> {
         let (start, version) = location.read_start(FIRST_READ).await?;
-        let n_bytes = start.len() as u64;
+        let cost = ReadCost {
+            bytes: start.len() as u64,
+            requests: 1,
+            cached_blocks: 0,
+        };
         if start.len() as u64 != version.size.min(FIRST_READ) {
             return Err(Error::Store {
                 uri: location.uri().to_owned(),
@@ -50,8 +55,13 @@ impl HeaderBytes {
             location,
             version,
             spans: vec![(0, start)],
-            n_bytes,
+            cost,
         })
+    }
+
+    /// What was read so far.
+    pub(crate) fn cost(&self) -> ReadCost {
+        self.cost
     }
 
     /// The first bytes of the file.
@@ -88,8 +98,8 @@ impl HeaderBytes {
             return Ok(());
         }
         let (bytes, cost) = self.location.read_ranges(&self.version, &pages).await?;
-        self.n_bytes += cost.bytes;
-        if self.n_bytes > MAX_HEADER_BYTES {
+        self.cost += cost;
+        if self.cost.bytes > MAX_HEADER_BYTES {
             return Err(Error::unreadable(
                 self.location.uri(),
                 "header",

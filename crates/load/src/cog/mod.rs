@@ -114,6 +114,10 @@ impl RasterReader for CogReader {
         self.file.info()
     }
 
+    fn take_open_cost(&self) -> ReadCost {
+        self.file.take_open_cost()
+    }
+
     async fn fetch(&self, level: usize, band: u32, window: PixelWindow) -> Result<Blocks> {
         let request = self.band_request(level, band, window)?;
         self.fetch_request(request).await

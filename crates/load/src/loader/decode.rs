@@ -199,7 +199,7 @@ impl Loader {
             match part.put(&mut scratch.source, task, &mut mosaic) {
                 Ok(()) if prepared.plan.is_paste() => stats.pasted += 1,
                 Ok(()) => stats.warped += 1,
-                Err(error) if self.skip_broken && error.is_source_fault() => {
+                Err(error) if archive.skips_broken() && error.is_source_fault() => {
                     stats.skipped.push(task.skipped(archive, read, &error));
                 }
                 Err(error) => return Err(task.add_place(archive, read, error)),

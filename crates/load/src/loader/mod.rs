@@ -56,9 +56,6 @@ impl RasterOpener for Rasters {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LoaderOptions {
-    /// Whether a source that cannot be read is left out, and reported in
-    /// [`ReadStats::skipped`], instead of failing the chunk. Default no.
-    pub skip_broken: bool,
     /// How many members of one chunk are fetched at the same time. Default 16.
     pub concurrent_reads: usize,
     /// The stores; default the files of this machine.
@@ -70,7 +67,6 @@ pub struct LoaderOptions {
 impl Default for LoaderOptions {
     fn default() -> Self {
         LoaderOptions {
-            skip_broken: false,
             concurrent_reads: 16,
             stores: StoreRegistry::default(),
             rasters: RastersOptions::default(),
@@ -79,13 +75,6 @@ impl Default for LoaderOptions {
 }
 
 impl LoaderOptions {
-    /// Sets whether sources that cannot be read are left out and reported.
-    #[must_use]
-    pub fn skip_broken(mut self, skip_broken: bool) -> Self {
-        self.skip_broken = skip_broken;
-        self
-    }
-
     /// Sets how many members of one chunk are fetched at the same time.
     #[must_use]
     pub fn concurrent_reads(mut self, concurrent_reads: usize) -> Self {
@@ -111,7 +100,6 @@ impl LoaderOptions {
 /// Turns chunk tasks into pixels.
 pub struct Loader {
     opener: Arc<dyn RasterOpener>,
-    skip_broken: bool,
     concurrent_reads: usize,
     prepared: PreparedCache,
     scratch: Mutex<Vec<Box<Scratch>>>,
@@ -129,7 +117,6 @@ impl Loader {
     pub fn with_opener(opener: Arc<dyn RasterOpener>, options: LoaderOptions) -> Self {
         Loader {
             opener,
-            skip_broken: options.skip_broken,
             concurrent_reads: options.concurrent_reads.max(1),
             prepared: PreparedCache::default(),
             scratch: Mutex::default(),
@@ -150,7 +137,7 @@ impl Loader {
     ///
     /// # Errors
     /// The first member's that fails, with the dataset, measurement and chunk,
-    /// unless the loader skips broken sources and the fault is the source's.
+    /// unless the archive skips broken sources and the fault is the source's.
     pub async fn fetch(&self, archive: &Archive, task: &ChunkTask) -> Result<Fetched> {
         archive.params(task)?;
         // Collected first: a closure that borrows its argument inside the stream
@@ -169,7 +156,8 @@ impl Loader {
             cost: ReadCost::default(),
         };
         for member in members {
-            let member = member?;
+            let (member, open_cost) = member?;
+            fetched.cost += open_cost;
             if let Member::Ready { blocks, mask, .. } = &member {
                 fetched.cost += blocks.cost();
                 if let Some(mask) = mask {
@@ -188,9 +176,11 @@ impl Loader {
         archive: &Archive,
         task: &ChunkTask,
         read: &SourceRead,
-    ) -> Result<Member> {
+    ) -> Result<(Member, ReadCost)> {
         match self.try_fetch_member(archive, task, read).await {
-            Err(error) if self.skip_broken && error.is_source_fault() => Ok(Member::Broken(error)),
+            Err(error) if archive.skips_broken() && error.is_source_fault() => {
+                Ok((Member::Broken(error), ReadCost::default()))
+            }
             other => other.map_err(|error| task.add_place(archive, read, error)),
         }
     }
@@ -200,15 +190,16 @@ impl Loader {
         archive: &Archive,
         task: &ChunkTask,
         read: &SourceRead,
-    ) -> Result<Member> {
+    ) -> Result<(Member, ReadCost)> {
         let params = archive.params(task)?;
         let source = archive.task_source(task, read)?;
         let reader = self.opener.open(&source.uri).await?;
+        let open_cost = reader.take_open_cost();
         let prepared = self
             .prepared
             .get(reader.info(), source, params, archive.geobox())?;
         let Some(plan) = prepared.read(&read.window)? else {
-            return Ok(Member::Apart);
+            return Ok((Member::Apart, open_cost));
         };
         let level = prepared.plan.level;
         let blocks = reader.fetch(level, source.band, plan.src.clone());
@@ -227,13 +218,14 @@ impl Loader {
             }
         };
         let (blocks, mask) = futures::try_join!(blocks, mask)?;
-        Ok(Member::Ready {
+        let member = Member::Ready {
             reader,
             prepared,
             plan,
             blocks,
             mask,
-        })
+        };
+        Ok((member, open_cost))
     }
 }
 
@@ -241,7 +233,6 @@ impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loader")
             .field("opener", &self.opener)
-            .field("skip_broken", &self.skip_broken)
             .field("concurrent_reads", &self.concurrent_reads)
             .finish_non_exhaustive()
     }
