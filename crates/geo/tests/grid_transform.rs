@@ -58,8 +58,10 @@ fn worst(t: &GridTransform, window: &PixelWindow) -> f64 {
     worst
 }
 
+type Range = (f64, f64);
+
 /// Pairs of CRSs, and where on the ground (lon, lat) both are at home.
-const PAIRS: &[(&str, &str, (f64, f64), (f64, f64))] = &[
+const PAIRS: &[(&str, &str, Range, Range)] = &[
     ("EPSG:5070", "EPSG:32618", (-80.0, -70.0), (30.0, 45.0)),
     ("EPSG:3577", "EPSG:32755", (140.0, 155.0), (-42.0, -12.0)),
     ("EPSG:4326", "EPSG:32633", (10.0, 20.0), (0.0, 70.0)),

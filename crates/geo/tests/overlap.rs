@@ -92,7 +92,9 @@ fn check_windows(src: &GeoBox, dst: &GeoBox, part: &PixelWindow) -> usize {
 
 const SINUSOIDAL: &str = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs";
 
-const PAIRS: &[(&str, &str, (f64, f64), (f64, f64))] = &[
+type Range = (f64, f64);
+
+const PAIRS: &[(&str, &str, Range, Range)] = &[
     ("EPSG:5070", "EPSG:32618", (-80.0, -70.0), (30.0, 45.0)),
     ("EPSG:3577", "EPSG:32755", (140.0, 155.0), (-42.0, -12.0)),
     ("EPSG:4326", "EPSG:32633", (10.0, 20.0), (0.0, 70.0)),

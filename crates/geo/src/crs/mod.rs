@@ -268,8 +268,8 @@ impl Crs {
         self.0.about.units.clone()
     }
 
-    /// The length of one unit in metres; for a geographic CRS that of a degree
-    /// along the equator of WGS 84.
+    /// The length of one unit in metres; for a geographic CRS that of a degree (or
+    /// whatever its angles are in) along the equator of WGS 84.
     #[must_use]
     pub fn unit_in_metres(&self) -> f64 {
         self.0.about.unit_in_metres

@@ -27,8 +27,8 @@ pub(super) struct Description {
     pub(super) prime_meridian: f64,
 }
 
-/// One degree on the equator of WGS 84, in metres.
-const DEGREE_IN_METRES: f64 = 6_378_137.0 * std::f64::consts::PI / 180.0;
+/// Radius of the equator of WGS 84 in metres: the length of a radian on it.
+const RADIAN_IN_METRES: f64 = 6_378_137.0;
 
 /// PROJ's confidence (0 to 100) from which a code is believed, as in pyproj.
 const MIN_CONFIDENCE: c_int = 70;
@@ -244,44 +244,45 @@ fn wkt2(proj: &Proj, pj: &Pj) -> Option<String> {
 
 /// Units in (y, x) order as odc-geo has them, and metres per unit.
 fn axes(proj: &Proj, pj: &Pj, kind: CrsKind) -> ([String; 2], f64) {
-    if kind == CrsKind::Geographic {
-        let units = ["degrees_north".to_owned(), "degrees_east".to_owned()];
-        return (units, DEGREE_IN_METRES);
-    }
     let (mut x, mut y) = (String::new(), String::new());
-    let mut metres = 1.0;
+    let mut factor = 1.0;
     // SAFETY: live context and objects; the out pointers are valid; PROJ owns
     // the strings, which are copied at once.
     unsafe {
-        let Some(cs) = Pj::new(sys::proj_crs_get_coordinate_system(proj.ctx(), pj.as_ptr())) else {
-            return ([y, x], metres);
-        };
-        for i in 0..sys::proj_cs_get_axis_count(proj.ctx(), cs.as_ptr()) {
-            let (mut direction, mut unit) = (std::ptr::null(), std::ptr::null());
-            let mut factor = 1.0;
-            let none = std::ptr::null_mut();
-            sys::proj_cs_get_axis_info(
-                proj.ctx(),
-                cs.as_ptr(),
-                i,
-                none,
-                none,
-                &raw mut direction,
-                &raw mut factor,
-                &raw mut unit,
-                none,
-                none,
-            );
-            let unit = proj::text(unit).unwrap_or_default();
-            match proj::text(direction).as_deref() {
-                Some("north" | "south") => y = unit,
-                Some("east" | "west") => x = unit,
-                _ => continue,
+        if let Some(cs) = Pj::new(sys::proj_crs_get_coordinate_system(proj.ctx(), pj.as_ptr())) {
+            for i in 0..sys::proj_cs_get_axis_count(proj.ctx(), cs.as_ptr()) {
+                let (mut direction, mut unit) = (std::ptr::null(), std::ptr::null());
+                let mut si = 1.0;
+                let none = std::ptr::null_mut();
+                sys::proj_cs_get_axis_info(
+                    proj.ctx(),
+                    cs.as_ptr(),
+                    i,
+                    none,
+                    none,
+                    &raw mut direction,
+                    &raw mut si,
+                    &raw mut unit,
+                    none,
+                    none,
+                );
+                let unit = proj::text(unit).unwrap_or_default();
+                match proj::text(direction).as_deref() {
+                    Some("north" | "south") => y = unit,
+                    Some("east" | "west") => x = unit,
+                    _ => continue,
+                }
+                factor = si;
             }
-            metres = factor;
         }
     }
-    ([y, x], metres)
+    match kind {
+        CrsKind::Geographic => (
+            ["degrees_north".to_owned(), "degrees_east".to_owned()],
+            factor * RADIAN_IN_METRES,
+        ),
+        CrsKind::Projected => ([y, x], factor),
+    }
 }
 
 fn area_of_use(proj: &Proj, pj: &Pj) -> Option<BoundingBox> {

@@ -87,11 +87,11 @@ impl Geometry {
             return Ok(None);
         };
         let mut lon = bounds.center().x;
-        if bounds.span_x() >= 360.0 {
-            if let (Some(c), Some(crs)) = (self.centroid(), self.crs()) {
-                let centroid = Self::point(c, Some(crs.clone()))?.to_lonlat()?;
-                lon = centroid.bounding_box().map_or(lon, |b| b.left);
-            }
+        if bounds.span_x() >= 360.0
+            && let (Some(c), Some(crs)) = (self.centroid(), self.crs())
+        {
+            let centroid = Self::point(c, Some(crs.clone()))?.to_lonlat()?;
+            lon = centroid.bounding_box().map_or(lon, |b| b.left);
         }
         Ok(Some(lon + shift_into_world(lon)))
     }

@@ -11,7 +11,7 @@ mod ops;
 mod project;
 
 use crate::{BoundingBox, Crs, Error, Result, Xy};
-use geo::{CoordsIter, MapCoords};
+use geo::{CoordsIter, HasDimensions, MapCoords};
 use geo_types::{Coord, LineString, MultiPolygon, Point, Polygon};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -71,11 +71,10 @@ impl Geometry {
         })
     }
 
-    /// For shapes whose coordinates are known to be finite, and that are in
-    /// the form of [`simplest`].
+    /// For shapes whose coordinates are known to be finite.
     fn of(shape: impl Into<geo_types::Geometry<f64>>, crs: Option<Crs>) -> Self {
         Self {
-            shape: Arc::new(shape.into()),
+            shape: Arc::new(simplest(shape.into())),
             crs,
         }
     }
@@ -176,17 +175,39 @@ fn ring(points: &[Xy]) -> LineString<f64> {
     points.iter().map(|p| Coord { x: p.x, y: p.y }).collect()
 }
 
-/// Single edges as lines, rectangles and triangles as polygons, so that there
-/// are fewer kinds of shape to think of.
+/// Single edges as lines, rectangles and triangles as polygons, and no empty
+/// parts: fewer kinds of shape to think of, and none that the algorithms of
+/// `geo` trip over.
 fn simplest(shape: geo_types::Geometry<f64>) -> geo_types::Geometry<f64> {
     use geo_types::Geometry as G;
     match shape {
         G::Line(l) => G::LineString(l.into()),
         G::Rect(r) => G::Polygon(r.to_polygon()),
         G::Triangle(t) => G::Polygon(t.to_polygon()),
-        G::GeometryCollection(c) => G::GeometryCollection(c.into_iter().map(simplest).collect()),
+        G::Polygon(p) => G::Polygon(without_empty_rings(p)),
+        G::MultiPolygon(mut m) => {
+            m.0.retain(|p| !p.exterior().0.is_empty());
+            G::MultiPolygon(m.into_iter().map(without_empty_rings).collect())
+        }
+        G::MultiLineString(mut m) => {
+            m.0.retain(|l| !l.0.is_empty());
+            G::MultiLineString(m)
+        }
+        G::GeometryCollection(c) => {
+            let parts = c.into_iter().map(simplest);
+            G::GeometryCollection(parts.filter(|g| !g.is_empty()).collect())
+        }
         other => other,
     }
+}
+
+fn without_empty_rings(polygon: Polygon<f64>) -> Polygon<f64> {
+    if polygon.interiors().iter().all(|r| !r.0.is_empty()) {
+        return polygon;
+    }
+    let (exterior, mut interiors) = polygon.into_inner();
+    interiors.retain(|r| !r.0.is_empty());
+    Polygon::new(exterior, interiors)
 }
 
 fn collect_polygons(shape: &geo_types::Geometry<f64>, out: &mut Vec<Polygon<f64>>) {

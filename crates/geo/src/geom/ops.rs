@@ -41,10 +41,14 @@ impl Geometry {
     }
 
     /// The shape grown by `distance` in CRS units with rounded corners, or
-    /// shrunk by a negative one.
+    /// shrunk by a negative one. A distance that is not finite changes nothing.
     #[must_use]
     pub fn buffer(&self, distance: f64) -> Self {
-        Self::of(self.geo().buffer(distance), self.crs().cloned())
+        if self.is_empty() || !distance.is_finite() {
+            return self.clone();
+        }
+        let parts = Parts::of(self.geo()).without_flat_polygons();
+        Self::of(parts.join().buffer(distance), self.crs().cloned())
     }
 
     /// Polygons and lines with points left out that deviate by less than
@@ -193,6 +197,27 @@ impl Parts {
             G::Triangle(t) => self.polygons.0.push(t.to_polygon()),
             G::GeometryCollection(c) => c.0.iter().for_each(|g| self.add(g)),
         }
+    }
+
+    /// With polygons that have no area as the lines or points that they are:
+    /// buffering them as polygons is a panic in `i_overlay`.
+    fn without_flat_polygons(mut self) -> Self {
+        let polygons = std::mem::take(&mut self.polygons.0);
+        for polygon in polygons {
+            if polygon.unsigned_area() > 0.0 {
+                self.polygons.0.push(polygon);
+                continue;
+            }
+            let line = polygon.into_inner().0;
+            match line.0.first() {
+                Some(first) if line.0.iter().all(|c| c == first) => {
+                    self.points.0.push(Point(*first));
+                }
+                Some(_) => self.lines.0.push(line),
+                None => {}
+            }
+        }
+        self
     }
 
     /// The simplest shape that holds all parts.

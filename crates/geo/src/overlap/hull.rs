@@ -161,8 +161,9 @@ impl Samples {
             for (x, y) in xs.windows(3).zip(ys.windows(3)) {
                 let d = Xy::new(x[0] - 2.0 * x[1] + x[2], y[0] - 2.0 * y[1] + y[2]);
                 let length = (x[2] - x[0]).hypot(y[2] - y[0]);
-                // NaN fails too.
-                if !(d.x.hypot(d.y) <= 0.25 * length + 1.0) {
+                // NaN is not smooth either.
+                let smooth = d.x.hypot(d.y) <= 0.25 * length + 1.0;
+                if !smooth {
                     return None;
                 }
                 most = Xy::new(most.x.max(d.x.abs()), most.y.max(d.y.abs()));

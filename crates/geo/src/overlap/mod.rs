@@ -155,7 +155,7 @@ impl ReprojectInfo {
     )]
     pub fn read_shrink(&self) -> usize {
         let scale = self.min_scale();
-        if !(scale >= 1.0 - SCALE_TOLERANCE) {
+        if scale < 1.0 - SCALE_TOLERANCE {
             return 1;
         }
         let scale = maybe_int(scale, SCALE_TOLERANCE);
@@ -176,9 +176,8 @@ impl ReprojectInfo {
         if let Some(paste) = &self.paste {
             return Ok(paste.src_of(&window).pad(pad, self.src().shape()));
         }
-        let map = PixelMap::new(self.dst(), self.src())?;
         let all = PixelWindow::full(self.src().shape());
-        Ok(hull(&map, &window)?.window(&all, pad as f64))
+        Ok(hull(self.transform.map(), &window)?.window(&all, pad as f64))
     }
 
     /// The box, in continuous source pixels, around the destination pixels of
@@ -187,8 +186,7 @@ impl ReprojectInfo {
     /// # Errors
     /// As [`ReprojectInfo::restrict`].
     pub fn src_bounds(&self, window: &PixelWindow) -> Result<Option<BoundingBox>> {
-        let map = PixelMap::new(self.dst(), self.src())?;
-        Ok(match hull(&map, window)? {
+        Ok(match hull(self.transform.map(), window)? {
             Hull::Empty => None,
             Hull::Box { bounds, .. } => Some(bounds),
         })

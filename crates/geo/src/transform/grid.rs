@@ -189,6 +189,10 @@ impl GridTransform {
         self.inner.map.linear()
     }
 
+    pub(crate) fn map(&self) -> &PixelMap {
+        &self.inner.map
+    }
+
     /// Maps any points in place, exactly: pixel coordinates of the destination
     /// in, of the source out. Those that do not project become NaN.
     ///
