@@ -117,6 +117,9 @@ def check(case):
             assert src.tags()[key] == value, src.tags()
         assert src.block_shapes[0] == (case["block"], case["block"])
         n_overviews = len(src.overviews(1))
+        if n_overviews and case["overviews"]:
+            structure = src.tags(ns="IMAGE_STRUCTURE")
+            assert structure["OVERVIEW_RESAMPLING"] == case["overviews"].upper(), structure
         assert all(src.overviews(band + 1) == src.overviews(1) for band in range(src.count))
         profile = dict(src.profile)
     # Quantities agree to rounding; what nearest takes agrees exactly.

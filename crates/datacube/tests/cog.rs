@@ -12,6 +12,7 @@ use common::{Random, python};
 use datacube::export::Error;
 use datacube::export::cog::{Band, CogOptions, CogSpec, CogWriter, OverviewResampling};
 use datacube_geo::{Affine, Crs, GeoBox, PixelWindow, Shape2d};
+use datacube_load::{PixelBuffer, Rasters, RastersOptions, StoreRegistry};
 use datacube_model::{DType, Number};
 use serde_json::{Value, json};
 
@@ -317,6 +318,57 @@ fn gdal_reads_what_was_written() {
     };
     let status = command.arg(&list).status().unwrap();
     assert!(status.success(), "check_cog.py found a difference");
+}
+
+/// What we write we read: the loader's own reader finds the same pixels.
+#[tokio::test]
+async fn our_reader_reads_what_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let rasters = Rasters::new(StoreRegistry::new(), &RastersOptions::default());
+    for case in cases() {
+        case.write(folder.path());
+        let path = folder.path().join(format!("{}.tif", case.name));
+        let reader = rasters.open(path.to_str().unwrap()).await.unwrap();
+        let info = reader.info();
+        let name = case.name;
+        assert_eq!((info.shape.rows, info.shape.cols), case.shape, "{name}");
+        assert_eq!(info.affine, Some(case.affine), "{name}");
+        let crs = case.crs.map(|text| Crs::parse(text).unwrap());
+        assert_eq!(info.crs, crs, "{name}");
+        assert_eq!(info.bands.len(), case.bands, "{name}");
+        let levels: Vec<_> = info.levels.iter().map(|level| level.shape).collect();
+        let halves = |level: usize| {
+            let half = |n: usize| (n >> level).max(1);
+            Shape2d::new(half(case.shape.0), half(case.shape.1))
+        };
+        assert!(
+            levels
+                .iter()
+                .enumerate()
+                .all(|(at, shape)| *shape == halves(at)),
+            "{levels:?}"
+        );
+        if case.dtype.is_complex() {
+            continue; // Read by GDAL alone.
+        }
+        let stored = if case.dtype == DType::Bool {
+            DType::UInt8
+        } else {
+            case.dtype
+        };
+        let raw = std::fs::read(folder.path().join(format!("{name}.raw"))).unwrap();
+        let size = raw.len() / case.bands;
+        for (band, expected) in (1u32..).zip(raw.chunks_exact(size)) {
+            let known = info.band(band).unwrap();
+            assert_eq!((known.dtype, known.nodata), (stored, case.nodata), "{name}");
+            assert_eq!((known.scale, known.offset), (2.75e-5, -0.2), "{name}");
+            let window = PixelWindow::full(info.shape);
+            let blocks = reader.fetch(0, band, window.clone()).await.unwrap();
+            let mut pixels = PixelBuffer::empty(stored);
+            reader.decode(&blocks, window, &mut pixels).unwrap();
+            assert!(pixels.as_bytes() == expected, "{name}, band {band}");
+        }
+    }
 }
 
 fn small(path: &Path, options: CogOptions) -> Result<CogWriter, Error> {

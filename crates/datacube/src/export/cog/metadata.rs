@@ -3,10 +3,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Band, CogSpec};
+use super::{Band, CogSpec, OverviewResampling};
 
-/// The XML, or `None` where there is nothing to say.
-pub(super) fn gdal_metadata(spec: &CogSpec) -> Option<String> {
+/// The XML, or `None` where there is nothing to say. `overviews` is how they
+/// were made, if there are any.
+pub(super) fn gdal_metadata(
+    spec: &CogSpec,
+    overviews: Option<OverviewResampling>,
+) -> Option<String> {
     let mut xml = String::from("<GDALMetadata>\n");
     let empty = xml.len();
     for (name, value) in &spec.metadata {
@@ -14,6 +18,17 @@ pub(super) fn gdal_metadata(spec: &CogSpec) -> Option<String> {
     }
     for (index, band) in spec.bands.iter().enumerate() {
         band_items(&mut xml, index, band);
+    }
+    if let Some(resampling) = overviews {
+        let name = match resampling {
+            OverviewResampling::Nearest => "NEAREST",
+            OverviewResampling::Average => "AVERAGE",
+        };
+        writeln!(
+            xml,
+            "  <Item name=\"OVERVIEW_RESAMPLING\" domain=\"IMAGE_STRUCTURE\">{name}</Item>"
+        )
+        .expect("a string grows");
     }
     if xml.len() == empty {
         return None;
@@ -99,17 +114,18 @@ mod tests {
         };
         let geobox = GeoBox::new(Shape2d { rows: 1, cols: 1 }, affine, None).unwrap();
         let mut spec = CogSpec::new(geobox, DType::UInt8);
-        assert_eq!(gdal_metadata(&spec), None);
+        assert_eq!(gdal_metadata(&spec, None), None);
         spec.metadata.insert("ds".into(), "x<y".into());
         spec.bands[0] = Band::named("2020-01-01").unit("K").scale_offset(3.5, 0.0);
         assert_eq!(
-            gdal_metadata(&spec).unwrap(),
+            gdal_metadata(&spec, Some(OverviewResampling::Average)).unwrap(),
             "<GDALMetadata>\n  \
              <Item name=\"ds\">x&amp;lt;y</Item>\n  \
              <Item name=\"UNITTYPE\" sample=\"0\" role=\"unittype\">K</Item>\n  \
              <Item name=\"DESCRIPTION\" sample=\"0\" role=\"description\">2020-01-01</Item>\n  \
              <Item name=\"OFFSET\" sample=\"0\" role=\"offset\">0</Item>\n  \
-             <Item name=\"SCALE\" sample=\"0\" role=\"scale\">3.5</Item>\n\
+             <Item name=\"SCALE\" sample=\"0\" role=\"scale\">3.5</Item>\n  \
+             <Item name=\"OVERVIEW_RESAMPLING\" domain=\"IMAGE_STRUCTURE\">AVERAGE</Item>\n\
              </GDALMetadata>\n"
         );
     }

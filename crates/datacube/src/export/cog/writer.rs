@@ -398,7 +398,8 @@ impl CogWriter {
         tags.set(339, per_band(sample_format(dtype)));
         if level == 0 {
             add_georeference(&mut tags, self.spec.geobox.affine(), self.spec.geobox.crs());
-            if let Some(xml) = gdal_metadata(&self.spec) {
+            let overviews = (self.levels.len() > 1).then_some(self.resampling);
+            if let Some(xml) = gdal_metadata(&self.spec, overviews) {
                 tags.set(42112, Values::Ascii(xml));
             }
         }
