@@ -160,6 +160,28 @@ fn decode_whole(bencher: divan::Bencher<'_, '_>, name: &str) {
     });
 }
 
+/// Opening a file whose header is not in the cache, and asking for one that is.
+#[divan::bench(args = [false, true])]
+fn open_file(bencher: divan::Bencher<'_, '_>, is_cached: bool) {
+    let path = FOLDER
+        .get()
+        .expect("made by `main`")
+        .path()
+        .join("deflate_p2.tif");
+    let path = path.to_str().expect("a plain name");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let header_bytes = if is_cached { 1 << 20 } else { 0 };
+    let options = RastersOptions::default().header_cache_bytes(header_bytes);
+    let rasters = Rasters::new(StoreRegistry::new(), &options);
+    bencher.bench_local(|| {
+        runtime
+            .block_on(rasters.open(path))
+            .expect("the file is there")
+    });
+}
+
 /// The whole in 16 windows that overlap, as chunks that are warped do, with a
 /// cache of decoded blocks of so many MiB.
 #[divan::bench(args = [0, 64, 256], sample_count = 10)]

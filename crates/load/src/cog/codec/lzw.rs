@@ -1,10 +1,12 @@
 //! LZW as TIFF has it, and as some writers had it before TIFF 5.0.
 //!
-//! The dictionary holds the first eight bytes of each string, and where in the
-//! output all of it stands. Entry `n` is the string of the code before and one
-//! byte more, and the output has just that: the string, and then the first byte
-//! of what came next. Most strings are shorter than eight bytes, so that a code
-//! is one store; a longer one is copied from where it stands.
+//! Most strings are of a few bytes, so that what counts is the number of codes,
+//! and how little one code has to wait for another. A string of up to seven
+//! bytes is one word of a table that fits the first cache, and is written with
+//! one store. A longer one is copied from where it stands in the output: the
+//! string of entry `n` is the string of the code before and one byte more, and
+//! the output has just that, the string and then the first byte of what came
+//! next. A code is cut out of the input by its position alone.
 
 /// Codes have at most 12 bits.
 const MAX_CODES: usize = 4096;
@@ -12,54 +14,59 @@ const CLEAR: u16 = 256;
 const END: u16 = 257;
 /// The first code that stands for a string of two bytes.
 const FIRST: u16 = 258;
-/// Bytes of a string that are in its entry.
-const INLINE: usize = 8;
 
-/// The string of a code.
+/// A string: its first seven bytes, the very first one lowest, and in the
+/// highest byte its length, or [`Word::LONG`].
+#[derive(Clone, Copy)]
+struct Word(u64);
+
+impl Word {
+    /// Bytes that a word holds.
+    const MOST: usize = 7;
+    /// Stands for a length that is in the other table.
+    const LONG: u8 = 255;
+
+    fn new(bytes: u64, len: u8) -> Word {
+        Word(bytes | u64::from(len) << 56)
+    }
+
+    fn bytes(self) -> [u8; 8] {
+        self.0.to_le_bytes()
+    }
+
+    fn first(self) -> u8 {
+        self.bytes()[0]
+    }
+
+    fn len(self) -> u8 {
+        self.bytes()[7]
+    }
+}
+
+/// Where in the output a string stands.
 #[derive(Clone, Copy, Default)]
-struct Entry {
-    /// The first bytes, the very first one lowest.
-    bytes: u64,
-    /// Where in the output the string stands.
+struct Place {
     at: u32,
     len: u32,
 }
 
-impl Entry {
-    fn first(self) -> u8 {
-        self.bytes.to_le_bytes()[0]
-    }
-
-    /// The string and one byte more, which follows it in the output.
-    fn and(self, byte: u8) -> Entry {
-        let bytes = match self.len as usize {
-            len @ ..INLINE => self.bytes | u64::from(byte) << (8 * len),
-            _ => self.bytes,
-        };
-        Entry {
-            bytes,
-            len: self.len + 1,
-            ..self
-        }
-    }
-}
-
 /// The dictionary, kept from block to block.
 pub(super) struct Lzw {
-    entries: Box<[Entry; MAX_CODES]>,
+    words: Box<[Word; MAX_CODES]>,
+    /// Of strings that are too long for a word.
+    places: Box<[Place; MAX_CODES]>,
 }
 
 impl Lzw {
     pub(super) fn new() -> Self {
-        let mut entries = Box::new([Entry::default(); MAX_CODES]);
-        for (byte, entry) in (0..=255).zip(entries.iter_mut()) {
-            *entry = Entry {
-                bytes: byte,
-                at: 0,
-                len: 1,
-            };
+        let mut words = Box::new([Word(0); MAX_CODES]);
+        for (byte, word) in (0..=255).zip(words.iter_mut()) {
+            *word = Word::new(byte, 1);
         }
-        Lzw { entries }
+        Lzw {
+            words,
+            places: Box::new([Place::default(); MAX_CODES]),
+        }
     }
 
     /// Decompresses until the end code, or `input` or `out` ends; gives the
@@ -83,30 +90,37 @@ impl Lzw {
         }
         // New streams make their codes longer one code before they have to.
         let early: u16 = if OLD { 0 } else { 1 };
-        let mut codes = Codes::<OLD>::new(input);
         let (mut width, mut next) = (9, FIRST);
-        // The string before, where it was just written; of no length after a
-        // clear code.
-        let mut before = Entry::default();
-        let mut at = 0;
+        let (mut position, mut at) = (0, 0);
+        // The string before, and where it was just written; of no length after
+        // a clear code.
+        let (mut before, mut place) = (Word(0), Place::default());
         while at < out.len() {
-            let Some(code) = codes.take(width) else { break };
+            let Some(code) = code_at::<OLD>(input, position, width) else {
+                break;
+            };
+            position += width;
             if code == CLEAR {
-                (width, next, before) = (9, FIRST, Entry::default());
+                (width, next) = (9, FIRST);
+                (before, place) = (Word(0), Place::default());
                 continue;
             }
             if code == END {
                 break;
             }
-            if before.len > 0 && usize::from(next) < MAX_CODES {
+            let mut word = self.words[index(code)];
+            if place.len > 0 && usize::from(next) < MAX_CODES {
                 // This code may be the very one that it defines: the string
                 // before and then its own first byte.
-                let string = if code == next {
-                    before
+                let byte = if code == next {
+                    before.first()
                 } else {
-                    self.entries[index(code)]
+                    word.first()
                 };
-                self.entries[index(next)] = before.and(string.first());
+                let defined = self.define(next, before, place, byte);
+                if code == next {
+                    word = defined;
+                }
                 next += 1;
                 if width < 12 && next + early >= 1 << width {
                     width += 1;
@@ -117,14 +131,41 @@ impl Lzw {
                     "the LZW data is damaged (code {code} is undefined)"
                 ));
             }
-            let string = self.entries[index(code)];
-            before = Entry {
-                at: u32::try_from(at).expect("`out` is shorter than 4 GiB"),
-                ..string
+            let here = u32::try_from(at).expect("`out` is shorter than 4 GiB");
+            let len = if word.len() == Word::LONG {
+                let source = self.places[index(code)];
+                copy(out, at, word, source);
+                source.len
+            } else {
+                store(out, at, word);
+                u32::from(word.len())
             };
-            at += append(out, at, string);
+            (before, place) = (word, Place { at: here, len });
+            at += len as usize;
         }
-        Ok(at)
+        Ok(at.min(out.len()))
+    }
+
+    /// Defines code `next`: the string before, which stands at `place`, and
+    /// `byte`, which follows it there.
+    #[inline]
+    fn define(&mut self, next: u16, before: Word, place: Place, byte: u8) -> Word {
+        let word = match usize::try_from(place.len) {
+            Ok(len @ 1..Word::MOST) => {
+                let bytes = before.0 | u64::from(byte) << (8 * len);
+                // One more in the highest byte.
+                Word(bytes + (1 << 56))
+            }
+            _ => {
+                self.places[index(next)] = Place {
+                    at: place.at,
+                    len: place.len + 1,
+                };
+                Word(before.0 | u64::from(Word::LONG) << 56)
+            }
+        };
+        self.words[index(next)] = word;
+        word
     }
 }
 
@@ -133,100 +174,62 @@ fn index(code: u16) -> usize {
     usize::from(code) % MAX_CODES
 }
 
-/// Writes `string` at `at`, cut at the end of `out`; gives the bytes written.
-///
-/// The string that is defined by its own code ends with its own first byte,
-/// which is written before it is read.
-fn append(out: &mut [u8], at: usize, string: Entry) -> usize {
-    let (from, len) = (string.at as usize, string.len as usize);
-    let bytes = string.bytes.to_le_bytes();
-    if out.len() - at < len + INLINE {
-        // At the end of the block, byte by byte.
-        let len = len.min(out.len() - at);
-        for i in 0..len {
-            out[at + i] = if i < INLINE { bytes[i] } else { out[from + i] };
-        }
-        return len;
-    }
-    // What is written past the string is overwritten by the next one.
-    out[at..at + INLINE].copy_from_slice(&bytes);
-    for i in (INLINE..len).step_by(INLINE) {
-        let part: [u8; INLINE] = out[from + i..][..INLINE]
-            .try_into()
-            .expect("of that length");
-        out[at + i..][..INLINE].copy_from_slice(&part);
-    }
-    len
-}
-
-/// The codes of a stream: the high bits first, or the low ones where `OLD`.
-struct Codes<'a, const OLD: bool> {
-    input: &'a [u8],
-    /// Bits that were read and not taken: at the high end, or the low one
-    /// where `OLD`.
-    bits: u64,
-    n_bits: u32,
-}
-
-impl<'a, const OLD: bool> Codes<'a, OLD> {
-    fn new(input: &'a [u8]) -> Self {
-        Codes {
-            input,
-            bits: 0,
-            n_bits: 0,
-        }
-    }
-
-    /// The next code of `width` bits (at most 12), or `None` at the end.
-    #[inline]
-    fn take(&mut self, width: u32) -> Option<u16> {
-        if self.n_bits < width {
-            self.refill();
-            if self.n_bits < width {
-                return None;
+/// Writes a string of up to seven bytes at `at`, cut at the end of `out`.
+#[inline]
+fn store(out: &mut [u8], at: usize, word: Word) {
+    let bytes = word.bytes();
+    match out[at..].first_chunk_mut() {
+        // What is written past the string is overwritten by the next one.
+        Some(to) => *to = bytes,
+        None => {
+            for (to, byte) in out[at..].iter_mut().zip(&bytes[..usize::from(word.len())]) {
+                *to = *byte;
             }
         }
-        self.n_bits -= width;
-        let code = if OLD {
-            let code = self.bits & ((1 << width) - 1);
-            self.bits >>= width;
-            code
-        } else {
-            let code = self.bits >> (64 - width);
-            self.bits <<= width;
-            code
-        };
-        let [low, high, ..] = code.to_le_bytes();
-        Some(u16::from_le_bytes([low, high]))
     }
+}
 
-    /// Reads as many whole bytes as there is room for.
-    #[inline]
-    fn refill(&mut self) {
-        let n_bytes = ((63 - self.n_bits) / 8) as usize;
-        if let Some(chunk) = self.input.first_chunk::<8>() {
-            // Bits past the whole bytes are read again, as the same bits.
-            self.bits |= if OLD {
-                u64::from_le_bytes(*chunk) << self.n_bits
-            } else {
-                u64::from_be_bytes(*chunk) >> self.n_bits
-            };
-            self.input = &self.input[n_bytes..];
-            self.n_bits |= 56;
-            return;
+/// Copies a string of eight bytes or more to `at`, cut at the end of `out`.
+///
+/// The string that its own code defines ends with its own first byte, which is
+/// written, with the word, before it is read.
+fn copy(out: &mut [u8], at: usize, word: Word, source: Place) {
+    let (from, len) = (source.at as usize, source.len as usize);
+    if out.len() - at < len + 8 {
+        for i in 0..len.min(out.len() - at) {
+            out[at + i] = out[from + i];
         }
-        let (now, later) = self.input.split_at(n_bytes.min(self.input.len()));
-        for &byte in now {
-            let byte = u64::from(byte);
-            self.bits |= if OLD {
-                byte << self.n_bits
-            } else {
-                byte << (56 - self.n_bits)
-            };
-            self.n_bits += 8;
-        }
-        self.input = later;
+        return;
     }
+    out[at..][..8].copy_from_slice(&word.bytes());
+    for i in (Word::MOST..len).step_by(8) {
+        let part: [u8; 8] = out[from + i..][..8].try_into().expect("of that length");
+        out[at + i..][..8].copy_from_slice(&part);
+    }
+}
+
+/// The code of `width` bits (at most 12) at bit `position`, or `None` where the
+/// input ends before it does.
+#[inline]
+fn code_at<const OLD: bool>(input: &[u8], position: usize, width: usize) -> Option<u16> {
+    let byte = position / 8;
+    let rest = input.get(byte..)?;
+    let bytes: [u8; 4] = match rest.first_chunk() {
+        Some(bytes) => *bytes,
+        None => {
+            if rest.len() * 8 < position % 8 + width {
+                return None;
+            }
+            std::array::from_fn(|i| rest.get(i).copied().unwrap_or(0))
+        }
+    };
+    let code = if OLD {
+        u32::from_le_bytes(bytes) >> (position % 8)
+    } else {
+        u32::from_be_bytes(bytes) >> (32 - position % 8 - width)
+    };
+    let [low, high, ..] = code.to_le_bytes();
+    Some(u16::from_le_bytes([low, high]) & ((1 << width) - 1))
 }
 
 #[cfg(test)]
@@ -234,20 +237,20 @@ mod tests {
     use super::*;
     use weezl::{BitOrder, encode::Encoder};
 
+    /// Noise over alphabets of several sizes, so that strings are short or long.
     fn samples() -> Vec<Vec<u8>> {
-        let noise = |n: u32, step: u32| -> Vec<u8> {
-            (0..n)
-                .map(|i| (i.wrapping_mul(i).wrapping_mul(step) >> 7).to_le_bytes()[0])
-                .collect()
-        };
-        vec![
-            vec![],
-            vec![1],
-            vec![9; 100_000],
-            noise(70_000, 2_654_435_761),
-            noise(70_000, 3),
-            b"abababababacabababadab".repeat(500),
-        ]
+        let mut samples = vec![vec![], vec![1], b"abababababacabababadab".repeat(500)];
+        let mut seed = 1_u64;
+        for n_values in [1, 2, 3, 5, 17, 256] {
+            for n_bytes in [10, 700, 9000, 100_000] {
+                let noise = (0..n_bytes).map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    u8::try_from((seed >> 33) % n_values).unwrap()
+                });
+                samples.push(noise.collect());
+            }
+        }
+        samples
     }
 
     #[test]
