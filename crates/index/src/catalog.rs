@@ -161,7 +161,9 @@ pub struct InitOptions {
 
 impl Default for InitOptions {
     fn default() -> Self {
-        InitOptions { default_types: true }
+        InitOptions {
+            default_types: true,
+        }
     }
 }
 
@@ -286,7 +288,9 @@ pub trait IndexExt: Index {
     /// # Errors
     /// Whatever kept it from being added.
     async fn add_dataset(&self, dataset: Dataset) -> Result<Added> {
-        let outcomes = self.add_datasets(vec![dataset], &AddOptions::default()).await?;
+        let outcomes = self
+            .add_datasets(vec![dataset], &AddOptions::default())
+            .await?;
         match outcomes.into_iter().next() {
             Some(AddOutcome::AlreadyThere) => Ok(Added::AlreadyThere),
             Some(AddOutcome::Failed(error)) => Err(error),
@@ -307,7 +311,12 @@ pub trait IndexExt: Index {
     /// # Errors
     /// When the index cannot be read.
     async fn product_names(&self) -> Result<Vec<String>> {
-        Ok(self.products().await?.iter().map(|product| product.name().to_owned()).collect())
+        Ok(self
+            .products()
+            .await?
+            .iter()
+            .map(|product| product.name().to_owned())
+            .collect())
     }
 
     /// What can be searched in these products; with none named, in all.

@@ -31,7 +31,11 @@ fn compare(path: &str, stored: &Value, given: &Value, out: &mut Vec<String>) {
             if a.len() != b.len() {
                 out.push(format!(
                     "{}: {} items in the index, {} given",
-                    if path.is_empty() { "the document" } else { path },
+                    if path.is_empty() {
+                        "the document"
+                    } else {
+                        path
+                    },
                     a.len(),
                     b.len()
                 ));
@@ -39,14 +43,26 @@ fn compare(path: &str, stored: &Value, given: &Value, out: &mut Vec<String>) {
         }
         (a, b) if a == b => {}
         (a, b) => {
-            let path = if path.is_empty() { "the document" } else { path };
-            out.push(format!("{path}: {} in the index, {} given", short(a), short(b)));
+            let path = if path.is_empty() {
+                "the document"
+            } else {
+                path
+            };
+            out.push(format!(
+                "{path}: {} in the index, {} given",
+                short(a),
+                short(b)
+            ));
         }
     }
 }
 
 fn member(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
 fn short(value: &Value) -> String {
@@ -87,6 +103,9 @@ mod tests {
     fn long_values_are_cut_between_letters() {
         let given = json!("é".repeat(100));
         let text = differences(&json!(null), &given).join("");
-        assert!(text.contains("the document: null in the index") && text.contains("..."), "{text}");
+        assert!(
+            text.contains("the document: null in the index") && text.contains("..."),
+            "{text}"
+        );
     }
 }

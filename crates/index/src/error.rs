@@ -251,7 +251,9 @@ impl Error {
     }
 
     pub(crate) fn invalid_query(reason: impl Into<String>) -> Self {
-        Error::InvalidQuery { reason: reason.into() }
+        Error::InvalidQuery {
+            reason: reason.into(),
+        }
     }
 }
 
@@ -294,7 +296,10 @@ pub(crate) fn near_names<'a>(name: &str, known: &'a [String]) -> Vec<&'a str> {
         .filter(|(score, _)| *score >= 0.8)
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    near.into_iter().take(3).map(|(_, candidate)| candidate).collect()
+    near.into_iter()
+        .take(3)
+        .map(|(_, candidate)| candidate)
+        .collect()
 }
 
 /// `a, b and 3 more`: a list that stays readable.
@@ -312,8 +317,14 @@ fn not_found_text(kind: Kind, name: &str, known: &[String]) -> String {
         return text;
     }
     if known.is_empty() {
-        let command = if kind == Kind::Product { "product" } else { "metadata" };
-        text.push_str(&format!("; it has no {kind} yet, `datacube {command} add FILE` adds one"));
+        let command = if kind == Kind::Product {
+            "product"
+        } else {
+            "metadata"
+        };
+        text.push_str(&format!(
+            "; it has no {kind} yet, `datacube {command} add FILE` adds one"
+        ));
         return text;
     }
     let near = near_names(name, known);
@@ -361,7 +372,10 @@ fn differences_text(differences: &[String]) -> String {
 
 /// The reason with the expression under it and a caret at the place.
 fn expression_text(text: &str, position: usize, reason: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     format!(
         "invalid expression at character {}: {reason}\n  {line}\n  {}^",
         position + 1,
@@ -375,13 +389,30 @@ mod tests {
 
     #[test]
     fn near_names_are_offered() {
-        let known: Vec<String> =
-            ["ls8_c2l2", "ls9_c2l2", "s2_l2a"].into_iter().map(str::to_owned).collect();
-        let error =
-            Error::NotFound { kind: Kind::Product, name: "ls8_c2l".to_owned(), known: known.clone() };
-        assert!(error.to_string().contains("did you mean ls8_c2l2"), "{error}");
-        let error = Error::NotFound { kind: Kind::Product, name: "zzz".to_owned(), known };
-        assert!(error.to_string().contains("it has ls8_c2l2, ls9_c2l2, s2_l2a"), "{error}");
+        let known: Vec<String> = ["ls8_c2l2", "ls9_c2l2", "s2_l2a"]
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let error = Error::NotFound {
+            kind: Kind::Product,
+            name: "ls8_c2l".to_owned(),
+            known: known.clone(),
+        };
+        assert!(
+            error.to_string().contains("did you mean ls8_c2l2"),
+            "{error}"
+        );
+        let error = Error::NotFound {
+            kind: Kind::Product,
+            name: "zzz".to_owned(),
+            known,
+        };
+        assert!(
+            error
+                .to_string()
+                .contains("it has ls8_c2l2, ls9_c2l2, s2_l2a"),
+            "{error}"
+        );
         assert!(error.is_not_found() && !error.is_transient());
     }
 

@@ -75,22 +75,36 @@ pub(crate) const NATIVE: [(&str, FieldClass); 10] = [
 
 /// Those that are taken from where the metadata type has them, unless it
 /// declares a search field of that name; with the name of the offset.
-pub(crate) const SYSTEM_OFFSETS: [(&str, &str); 3] =
-    [("label", "label"), ("format", "format"), ("creation_time", "creation_dt")];
+pub(crate) const SYSTEM_OFFSETS: [(&str, &str); 3] = [
+    ("label", "label"),
+    ("format", "format"),
+    ("creation_time", "creation_dt"),
+];
 
 /// Whether the index knows `name` of itself, whatever a metadata type says.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    matches!(name, "id" | "product" | "time" | "lat" | "lon" | "metadata_type" | "indexed_time")
+    matches!(
+        name,
+        "id" | "product" | "time" | "lat" | "lon" | "metadata_type" | "indexed_time"
+    )
 }
 
 /// The class of a field in products of a metadata type; `None` where the type
 /// does not have it.
 pub(crate) fn class_in(metadata_type: &MetadataType, name: &str) -> Option<FieldClass> {
-    let native = || NATIVE.iter().find(|(native, _)| *native == name).map(|(_, class)| *class);
+    let native = || {
+        NATIVE
+            .iter()
+            .find(|(native, _)| *native == name)
+            .map(|(_, class)| *class)
+    };
     if is_reserved(name) {
         return native();
     }
-    metadata_type.field(name).map(|field| FieldClass::of(field.kind)).or_else(native)
+    metadata_type
+        .field(name)
+        .map(|field| FieldClass::of(field.kind))
+        .or_else(native)
 }
 
 /// The fields by which some products can be searched.
@@ -119,7 +133,11 @@ impl SearchFields {
             }
         }
         if classes.is_empty() {
-            classes.extend(NATIVE.iter().map(|(name, class)| ((*name).to_owned(), *class)));
+            classes.extend(
+                NATIVE
+                    .iter()
+                    .map(|(name, class)| ((*name).to_owned(), *class)),
+            );
         }
         Ok(SearchFields { classes })
     }
@@ -131,7 +149,9 @@ impl SearchFields {
 
     /// The fields by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, FieldClass)> {
-        self.classes.iter().map(|(name, class)| (name.as_str(), *class))
+        self.classes
+            .iter()
+            .map(|(name, class)| (name.as_str(), *class))
     }
 
     /// The names of the fields, in order.
@@ -151,12 +171,21 @@ pub(crate) fn scope<'a>(
     if names.is_empty() {
         return Ok(products.iter().collect());
     }
-    if let Some(unknown) = names.iter().find(|name| !products.iter().any(|p| p.name() == *name)) {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !products.iter().any(|p| p.name() == *name))
+    {
         return Err(Error::NotFound {
             kind: Kind::Product,
             name: unknown.clone(),
-            known: products.iter().map(|product| product.name().to_owned()).collect(),
+            known: products
+                .iter()
+                .map(|product| product.name().to_owned())
+                .collect(),
         });
     }
-    Ok(products.iter().filter(|p| names.iter().any(|name| p.name() == name)).collect())
+    Ok(products
+        .iter()
+        .filter(|p| names.iter().any(|name| p.name() == name))
+        .collect())
 }

@@ -61,15 +61,21 @@ impl MemoryIndex {
     pub fn new() -> Self {
         let mut state = State::default();
         state.add_built_in_types();
-        MemoryIndex { state: RwLock::new(state) }
+        MemoryIndex {
+            state: RwLock::new(state),
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().expect("no method panics while it changes the state")
+        self.state
+            .read()
+            .expect("no method panics while it changes the state")
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().expect("no method panics while it changes the state")
+        self.state
+            .write()
+            .expect("no method panics while it changes the state")
     }
 
     fn resolve(&self, query: &Query) -> Result<Resolved> {
@@ -104,7 +110,11 @@ impl MemoryIndex {
 
 impl Entry {
     fn is_found(&self, resolved: &Resolved) -> bool {
-        resolved.accepts(&self.record, self.dataset.archived().is_some(), self.indexed_us)
+        resolved.accepts(
+            &self.record,
+            self.dataset.archived().is_some(),
+            self.indexed_us,
+        )
     }
 }
 
@@ -126,9 +136,12 @@ impl State {
     fn check_metadata_type(&self, given: &MetadataType) -> Result<Added> {
         match self.metadata_types.get(given.name()) {
             None => Ok(Added::New),
-            Some(stored) => {
-                same(Kind::MetadataType, given.name(), stored.document(), given.document())
-            }
+            Some(stored) => same(
+                Kind::MetadataType,
+                given.name(),
+                stored.document(),
+                given.document(),
+            ),
         }
     }
 
@@ -143,13 +156,16 @@ impl State {
             });
         };
         if !Arc::ptr_eq(stored, given) {
-            same(Kind::Product, given.name(), stored.document(), given.document())?;
+            same(
+                Kind::Product,
+                given.name(),
+                stored.document(),
+                given.document(),
+            )?;
         }
         match self.datasets.get(&dataset.id()) {
             None => Ok(Added::New),
-            Some(entry) => {
-                same_dataset(dataset.id(), entry.dataset.document(), dataset.document())
-            }
+            Some(entry) => same_dataset(dataset.id(), entry.dataset.document(), dataset.document()),
         }
     }
 
@@ -174,7 +190,10 @@ impl State {
             };
             match change(&entry.dataset) {
                 Some(dataset) => {
-                    let entry = Entry { dataset, ..Entry::clone(entry) };
+                    let entry = Entry {
+                        dataset,
+                        ..Entry::clone(entry)
+                    };
                     self.put(entry);
                     report.changed.push(*id);
                 }
@@ -211,7 +230,10 @@ pub(crate) fn same_dataset(
     if stored == given {
         return Ok(Added::AlreadyThere);
     }
-    Err(Error::DifferentDocument { id, differences: differences(stored, given) })
+    Err(Error::DifferentDocument {
+        id,
+        differences: differences(stored, given),
+    })
 }
 
 #[async_trait]
@@ -222,7 +244,11 @@ impl Index for MemoryIndex {
 
     async fn init(&self, options: &InitOptions) -> Result<InitOutcome> {
         let changed = options.default_types && self.write().add_built_in_types();
-        Ok(if changed { InitOutcome::Updated } else { InitOutcome::Unchanged })
+        Ok(if changed {
+            InitOutcome::Updated
+        } else {
+            InitOutcome::Unchanged
+        })
     }
 
     async fn check(&self) -> Result<IndexInfo> {
@@ -249,11 +275,15 @@ impl Index for MemoryIndex {
 
     async fn metadata_type(&self, name: &str) -> Result<MetadataType> {
         let state = self.read();
-        state.metadata_types.get(name).cloned().ok_or_else(|| Error::NotFound {
-            kind: Kind::MetadataType,
-            name: name.to_owned(),
-            known: state.metadata_types.keys().cloned().collect(),
-        })
+        state
+            .metadata_types
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::NotFound {
+                kind: Kind::MetadataType,
+                name: name.to_owned(),
+                known: state.metadata_types.keys().cloned().collect(),
+            })
     }
 
     async fn metadata_types(&self) -> Result<Vec<MetadataType>> {
@@ -265,23 +295,34 @@ impl Index for MemoryIndex {
         let metadata_type = product.metadata_type();
         let type_added = state.check_metadata_type(metadata_type)?;
         if let Some(stored) = state.products.get(product.name()) {
-            return same(Kind::Product, product.name(), stored.document(), product.document());
+            return same(
+                Kind::Product,
+                product.name(),
+                stored.document(),
+                product.document(),
+            );
         }
         if type_added == Added::New {
             let name = metadata_type.name().to_owned();
             state.metadata_types.insert(name, metadata_type.clone());
         }
-        state.products.insert(product.name().to_owned(), Arc::new(product.clone()));
+        state
+            .products
+            .insert(product.name().to_owned(), Arc::new(product.clone()));
         Ok(Added::New)
     }
 
     async fn product(&self, name: &str) -> Result<Arc<Product>> {
         let state = self.read();
-        state.products.get(name).cloned().ok_or_else(|| Error::NotFound {
-            kind: Kind::Product,
-            name: name.to_owned(),
-            known: state.products.keys().cloned().collect(),
-        })
+        state
+            .products
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::NotFound {
+                kind: Kind::Product,
+                name: name.to_owned(),
+                known: state.products.keys().cloned().collect(),
+            })
     }
 
     async fn products(&self) -> Result<Vec<Arc<Product>>> {
@@ -303,7 +344,11 @@ impl Index for MemoryIndex {
                 Ok(Added::New) => {}
             }
             let dataset = dataset.with_indexed(Some(indexed_at));
-            state.put(Entry { dataset, record, indexed_us: micros(indexed_at) });
+            state.put(Entry {
+                dataset,
+                record,
+                indexed_us: micros(indexed_at),
+            });
             AddOutcome::Added
         };
         Ok(datasets.into_iter().zip(records).map(add).collect())
@@ -311,12 +356,18 @@ impl Index for MemoryIndex {
 
     async fn datasets(&self, ids: &[Uuid]) -> Result<Vec<Option<Dataset>>> {
         let state = self.read();
-        Ok(ids.iter().map(|id| state.datasets.get(id).map(|e| e.dataset.clone())).collect())
+        Ok(ids
+            .iter()
+            .map(|id| state.datasets.get(id).map(|e| e.dataset.clone()))
+            .collect())
     }
 
     async fn has(&self, ids: &[Uuid]) -> Result<Vec<bool>> {
         let state = self.read();
-        Ok(ids.iter().map(|id| state.datasets.contains_key(id)).collect())
+        Ok(ids
+            .iter()
+            .map(|id| state.datasets.contains_key(id))
+            .collect())
     }
 
     fn search<'a>(&'a self, query: &Query) -> BoxStream<'a, Result<Dataset>> {
@@ -345,19 +396,28 @@ impl Index for MemoryIndex {
         }
         let state = self.read();
         let limit = resolved.limit.unwrap_or(usize::MAX);
-        let found = state.order.values().filter(|entry| entry.is_found(&resolved));
+        let found = state
+            .order
+            .values()
+            .filter(|entry| entry.is_found(&resolved));
         Ok(found.take(limit).count() as u64)
     }
 
     async fn archive(&self, ids: &[Uuid], when: Timestamp) -> Result<ArchiveReport> {
         Ok(self.write().mark(ids, |dataset| {
-            dataset.archived().is_none().then(|| dataset.clone().with_archived(Some(when)))
+            dataset
+                .archived()
+                .is_none()
+                .then(|| dataset.clone().with_archived(Some(when)))
         }))
     }
 
     async fn restore(&self, ids: &[Uuid]) -> Result<ArchiveReport> {
         Ok(self.write().mark(ids, |dataset| {
-            dataset.archived().is_some().then(|| dataset.clone().with_archived(None))
+            dataset
+                .archived()
+                .is_some()
+                .then(|| dataset.clone().with_archived(None))
         }))
     }
 }

@@ -25,17 +25,24 @@ pub(crate) enum Contents {
 
 /// The schema version that this program works with.
 pub(crate) fn current_version() -> i64 {
-    SQLITE.iter().map(|migration| migration.version).max().unwrap_or(0)
+    SQLITE
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0)
 }
 
 /// Looks at a file without changing it.
 pub(crate) async fn contents(connection: &mut SqliteConnection) -> sqlx::Result<Contents> {
-    let application: i64 =
-        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
-    let version: i64 =
-        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
-    let n_tables: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await?;
+    let application: i64 = sqlx::query_scalar("PRAGMA application_id")
+        .fetch_one(&mut *connection)
+        .await?;
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(&mut *connection)
+        .await?;
+    let n_tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(connection)
+        .await?;
     Ok(match (application, n_tables) {
         (APPLICATION_ID, 1..) => Contents::Index(version),
         (0 | APPLICATION_ID, 0) => Contents::Empty,
@@ -48,8 +55,11 @@ pub(crate) async fn contents(connection: &mut SqliteConnection) -> sqlx::Result<
 pub(crate) async fn run(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     // `run` would ask for a connection of any lifetime, which a future that is
     // sent between threads cannot promise (sqlx says so beside `run_direct`).
-    SQLITE.run_direct(None, connection, false).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(source) => source,
-        other => sqlx::Error::from(other),
-    })
+    SQLITE
+        .run_direct(None, connection, false)
+        .await
+        .map_err(|error| match error {
+            sqlx::migrate::MigrateError::Execute(source) => source,
+            other => sqlx::Error::from(other),
+        })
 }

@@ -21,7 +21,10 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { read_only: false, busy_timeout: Duration::from_secs(30) }
+        OpenOptions {
+            read_only: false,
+            busy_timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -101,7 +104,10 @@ enum Address {
 impl Address {
     fn parse(url: &str) -> Result<Self> {
         let refuse = |reason: &str| {
-            Err(Error::InvalidUrl { url: without_password(url), reason: reason.to_owned() })
+            Err(Error::InvalidUrl {
+                url: without_password(url),
+                reason: reason.to_owned(),
+            })
         };
         let Some((scheme, rest)) = url.split_once(':') else {
             return refuse("it has no scheme");
@@ -122,12 +128,13 @@ impl Address {
                 match path {
                     "" => refuse("it names no file"),
                     ":memory:" => refuse("an index in memory is `memory:`"),
-                    path => Ok(Address::Sqlite { path: PathBuf::from(path), read_only }),
+                    path => Ok(Address::Sqlite {
+                        path: PathBuf::from(path),
+                        read_only,
+                    }),
                 }
             }
-            "postgresql" | "postgres" => {
-                refuse("this version has no PostgreSQL index")
-            }
+            "postgresql" | "postgres" => refuse("this version has no PostgreSQL index"),
             _ => refuse("its scheme is not known"),
         }
     }
@@ -135,12 +142,18 @@ impl Address {
 
 /// The URL with any password between `:` and `@` replaced.
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
     let authority_end = rest.find('/').unwrap_or(rest.len());
     match rest[..authority_end].rsplit_once('@') {
         Some((user, host)) => {
             let name = user.split(':').next().unwrap_or_default();
-            let shown = if user.contains(':') { format!("{name}:***") } else { name.to_owned() };
+            let shown = if user.contains(':') {
+                format!("{name}:***")
+            } else {
+                name.to_owned()
+            };
             format!("{scheme}://{shown}@{host}{}", &rest[authority_end..])
         }
         None => url.to_owned(),
@@ -153,7 +166,10 @@ mod tests {
 
     #[test]
     fn urls_are_read() {
-        let sqlite = |path: &str, read_only| Address::Sqlite { path: path.into(), read_only };
+        let sqlite = |path: &str, read_only| Address::Sqlite {
+            path: path.into(),
+            read_only,
+        };
         for (url, expected) in [
             ("memory:", Address::Memory),
             ("memory://", Address::Memory),
@@ -169,7 +185,15 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_refused_without_its_password() {
-        for url in ["", "a.db", "memory:x", "sqlite:", "sqlite:a?mode=x", "oracle:x", "sqlite::memory:"] {
+        for url in [
+            "",
+            "a.db",
+            "memory:x",
+            "sqlite:",
+            "sqlite:a?mode=x",
+            "oracle:x",
+            "sqlite::memory:",
+        ] {
             let error = Address::parse(url).expect_err(url).to_string();
             assert!(error.contains("sqlite:PATH"), "{error}");
         }

@@ -241,7 +241,10 @@ impl FieldTest {
     }
 
     /// Does not pass `test`.
-    #[allow(clippy::should_implement_trait, reason = "it is a constructor beside the others")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "it is a constructor beside the others"
+    )]
     pub fn not(test: impl Into<FieldTest>) -> Self {
         FieldTest::Not(Box::new(test.into()))
     }
@@ -329,14 +332,22 @@ mod tests {
             .field("gsd", FieldTest::at_least(10.0))
             .field("gsd", FieldTest::less_than(30))
             .field("gsd", FieldTest::not(20.0));
-        let FieldTest::AllOf(tests) = &query.fields["gsd"] else { panic!("{query:?}") };
+        let FieldTest::AllOf(tests) = &query.fields["gsd"] else {
+            panic!("{query:?}")
+        };
         assert_eq!(tests.len(), 3);
     }
 
     #[test]
     fn values_lists_and_ranges_convert() {
-        assert_eq!(FieldTest::from("x"), FieldTest::Is(Scalar::Text("x".to_owned())));
-        assert_eq!(FieldTest::from(vec!["x", "y"]), FieldTest::any_of(["x", "y"]));
+        assert_eq!(
+            FieldTest::from("x"),
+            FieldTest::Is(Scalar::Text("x".to_owned()))
+        );
+        assert_eq!(
+            FieldTest::from(vec!["x", "y"]),
+            FieldTest::any_of(["x", "y"])
+        );
         assert_eq!(FieldTest::from(0.0..=20.0), FieldTest::between(0.0, 20.0));
     }
 

@@ -45,9 +45,7 @@ impl Record {
             .fields()
             .keys()
             .filter(|name| !fields::is_reserved(name))
-            .filter_map(|name| {
-                Some((name.clone(), IndexedValue::of(dataset.field(name)?)?))
-            })
+            .filter_map(|name| Some((name.clone(), IndexedValue::of(dataset.field(name)?)?)))
             .collect();
         for (name, offset) in fields::SYSTEM_OFFSETS {
             if metadata_type.field(name).is_some() {
@@ -76,7 +74,10 @@ impl Record {
 
     /// The value of a field.
     pub(crate) fn value(&self, name: &str) -> Option<&IndexedValue> {
-        let at = self.values.binary_search_by(|(own, _)| own.as_str().cmp(name)).ok()?;
+        let at = self
+            .values
+            .binary_search_by(|(own, _)| own.as_str().cmp(name))
+            .ok()?;
         Some(&self.values[at].1)
     }
 }
@@ -96,7 +97,13 @@ pub(crate) fn sortable(value: f64) -> i64 {
 impl IndexedValue {
     /// The value to compare; `None` for what cannot be compared: objects, and NaN.
     fn of(value: &FieldValue) -> Option<Self> {
-        let number = |value: f64| if value.is_nan() { None } else { Some(value + 0.0) };
+        let number = |value: f64| {
+            if value.is_nan() {
+                None
+            } else {
+                Some(value + 0.0)
+            }
+        };
         match value {
             FieldValue::Text(text) => Some(IndexedValue::Text(text.clone())),
             FieldValue::Bool(value) => Some(IndexedValue::Bool(*value)),
@@ -139,8 +146,20 @@ mod tests {
     #[test]
     fn sortable_integers_are_in_the_order_of_the_numbers() {
         let numbers = [
-            f64::NEG_INFINITY, f64::MIN, -1.5, -1.0, -1e-300, -f64::from_bits(1), 0.0,
-            f64::from_bits(1), 1e-300, 1.0, 1.0_f64.next_up(), 2.0, f64::MAX, f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::MIN,
+            -1.5,
+            -1.0,
+            -1e-300,
+            -f64::from_bits(1),
+            0.0,
+            f64::from_bits(1),
+            1e-300,
+            1.0,
+            1.0_f64.next_up(),
+            2.0,
+            f64::MAX,
+            f64::INFINITY,
         ];
         let sorted: Vec<i64> = numbers.iter().map(|number| sortable(*number)).collect();
         assert!(sorted.is_sorted_by(|a, b| a < b), "{sorted:?}");

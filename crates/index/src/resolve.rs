@@ -99,7 +99,11 @@ impl Resolved {
     /// no place on the earth.
     pub(crate) fn new(query: &Query, products: &[Arc<Product>]) -> Result<Self> {
         let scope = fields::scope(products, &query.products)?;
-        let area = query.geometry.as_ref().map(Footprint::of_query).transpose()?;
+        let area = query
+            .geometry
+            .as_ref()
+            .map(Footprint::of_query)
+            .transpose()?;
         let unknown = |field: &str| -> Result<Error> {
             Ok(Error::UnknownField {
                 field: field.to_owned(),
@@ -112,7 +116,10 @@ impl Resolved {
             })
         };
         for field in query.fields.keys() {
-            if !scope.iter().any(|p| fields::class_in(p.metadata_type(), field).is_some()) {
+            if !scope
+                .iter()
+                .any(|p| fields::class_in(p.metadata_type(), field).is_some())
+            {
                 return Err(unknown(field)?);
             }
         }
@@ -126,14 +133,20 @@ impl Resolved {
             .collect();
         let mut tests = Vec::new();
         for (name, test) in &query.fields {
-            let Some(class) = common_class(name, &having)? else { continue };
+            let Some(class) = common_class(name, &having)? else {
+                continue;
+            };
             let test = checked(name, class, test)?;
             let target = match name.as_str() {
                 "product" | "metadata_type" => {
                     having.retain(|product| {
                         let metadata_type = product.metadata_type();
                         let is_product = name == "product";
-                        let value = if is_product { product.name() } else { metadata_type.name() };
+                        let value = if is_product {
+                            product.name()
+                        } else {
+                            metadata_type.name()
+                        };
                         test.accepts(Some(&IndexedValue::Text(value.to_owned())))
                     });
                     continue;
@@ -216,7 +229,9 @@ impl Resolved {
 fn common_class(name: &str, products: &[&Arc<Product>]) -> Result<Option<FieldClass>> {
     let mut found: Option<(FieldClass, &Arc<Product>)> = None;
     for product in products {
-        let Some(class) = fields::class_in(product.metadata_type(), name) else { continue };
+        let Some(class) = fields::class_in(product.metadata_type(), name) else {
+            continue;
+        };
         match found {
             Some((first, other)) if first != class => {
                 return Err(Error::invalid_query(format!(
@@ -237,7 +252,9 @@ fn common_class(name: &str, products: &[&Arc<Product>]) -> Result<Option<FieldCl
 fn merged(times: &[TimeRange]) -> Result<Vec<(i64, i64)>> {
     let mut ranges: Vec<(i64, i64)> = times.iter().map(TimeRange::micros).collect();
     if let Some((low, high)) = ranges.iter().find(|(low, high)| low > high) {
-        return Err(Error::invalid_query(format!("the time range {low} to {high} is reversed")));
+        return Err(Error::invalid_query(format!(
+            "the time range {low} to {high} is reversed"
+        )));
     }
     ranges.sort_unstable();
     let mut out: Vec<(i64, i64)> = Vec::with_capacity(ranges.len());
@@ -257,7 +274,10 @@ fn merged(times: &[TimeRange]) -> Result<Vec<(i64, i64)>> {
 /// A test against a field of a class.
 pub(crate) fn checked(field: &str, class: FieldClass, test: &FieldTest) -> Result<Test> {
     let all = |tests: &[FieldTest]| -> Result<Vec<Test>> {
-        tests.iter().map(|test| checked(field, class, test)).collect()
+        tests
+            .iter()
+            .map(|test| checked(field, class, test))
+            .collect()
     };
     match test {
         FieldTest::AnyOf(tests) => Ok(Test::Any(all(tests)?)),
@@ -275,7 +295,11 @@ fn wrong_type(field: &str, class: FieldClass, given: String) -> Error {
              latitude instead"
         )),
         FieldClass::Id => Error::invalid_query("ids are searched through `Query::ids`".to_owned()),
-        _ => Error::WrongFieldType { field: field.to_owned(), expected: class.to_string(), given },
+        _ => Error::WrongFieldType {
+            field: field.to_owned(),
+            expected: class.to_string(),
+            given,
+        },
     }
 }
 
@@ -351,7 +375,11 @@ fn time_bound(bound: &Bound<Scalar>, is_low: bool) -> Result<Option<i64>> {
         Bound::Unbounded => Some(if is_low { i64::MIN } else { i64::MAX }),
         Bound::Included(value) => ends(value)?.map(|(low, high)| if is_low { low } else { high }),
         Bound::Excluded(value) => ends(value)?.map(|(low, high)| {
-            if is_low { high.saturating_add(1) } else { low.saturating_sub(1) }
+            if is_low {
+                high.saturating_add(1)
+            } else {
+                low.saturating_sub(1)
+            }
         }),
     })
 }
@@ -365,7 +393,11 @@ mod tests {
         let resolved = checked("f", class, &test).unwrap_or_else(|e| panic!("{test:?}: {e}"));
         assert_eq!(resolved.accepts(Some(&value)), passes, "{test:?} {value:?}");
         let negated = checked("f", class, &FieldTest::not(test.clone())).expect("it was right");
-        assert_eq!(negated.accepts(Some(&value)), !passes, "not {test:?} {value:?}");
+        assert_eq!(
+            negated.accepts(Some(&value)),
+            !passes,
+            "not {test:?} {value:?}"
+        );
         assert!(!resolved.accepts(None) && negated.accepts(None), "{test:?}");
     }
 
@@ -377,7 +409,12 @@ mod tests {
         check(class, 20.0, Number(0.0, 30.0), true);
         check(class, FieldTest::between(0, 20), Number(20.0, 20.0), true);
         check(class, FieldTest::less_than(20), Number(20.0, 20.0), false);
-        check(class, FieldTest::less_than(20), Number(19.999, 19.999), true);
+        check(
+            class,
+            FieldTest::less_than(20),
+            Number(19.999, 19.999),
+            true,
+        );
         check(class, FieldTest::more_than(20), Number(0.0, 20.0), false);
         check(class, FieldTest::more_than(20), Number(0.0, 20.5), true);
         check(class, vec![1, 2, 3], Number(2.0, 2.0), true);
@@ -389,18 +426,50 @@ mod tests {
     fn a_period_is_a_range_of_times() {
         let us = |text: &str| micros(text.parse().expect("a timestamp"));
         let at = |text: &str| IndexedValue::Time(us(text), us(text));
-        check(FieldClass::Time, "2020-02", at("2020-02-29T23:59:59.999999Z"), true);
-        check(FieldClass::Time, "2020-02", at("2020-03-01T00:00:00Z"), false);
-        check(FieldClass::Time, FieldTest::more_than("2020-02"), at("2020-02-29T12:00:00Z"), false);
-        check(FieldClass::Time, FieldTest::at_least("2020-02"), at("2020-02-01T00:00:00Z"), true);
-        check(FieldClass::Time, FieldTest::less_than("2020"), at("2020-01-01T00:00:00Z"), false);
-        check(FieldClass::Time, FieldTest::at_most("2020"), at("2020-12-31T23:00:00Z"), true);
+        check(
+            FieldClass::Time,
+            "2020-02",
+            at("2020-02-29T23:59:59.999999Z"),
+            true,
+        );
+        check(
+            FieldClass::Time,
+            "2020-02",
+            at("2020-03-01T00:00:00Z"),
+            false,
+        );
+        check(
+            FieldClass::Time,
+            FieldTest::more_than("2020-02"),
+            at("2020-02-29T12:00:00Z"),
+            false,
+        );
+        check(
+            FieldClass::Time,
+            FieldTest::at_least("2020-02"),
+            at("2020-02-01T00:00:00Z"),
+            true,
+        );
+        check(
+            FieldClass::Time,
+            FieldTest::less_than("2020"),
+            at("2020-01-01T00:00:00Z"),
+            false,
+        );
+        check(
+            FieldClass::Time,
+            FieldTest::at_most("2020"),
+            at("2020-12-31T23:00:00Z"),
+            true,
+        );
     }
 
     #[test]
     fn what_does_not_fit_is_refused_by_name() {
         let refused = |class, test: FieldTest| {
-            checked("cloud", class, &test).expect_err("it does not fit").to_string()
+            checked("cloud", class, &test)
+                .expect_err("it does not fit")
+                .to_string()
         };
         assert_eq!(
             refused(FieldClass::Number, "high".into()),

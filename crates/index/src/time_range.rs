@@ -33,7 +33,10 @@ impl TimeRange {
                 "the time range begins at {begin}, after its end {end}; exchange the two"
             )));
         }
-        Ok(TimeRange { begin: Some(begin), end: Some(end) })
+        Ok(TimeRange {
+            begin: Some(begin),
+            end: Some(end),
+        })
     }
 
     /// From `begin` to the last microsecond before `end`.
@@ -52,17 +55,26 @@ impl TimeRange {
 
     /// One instant.
     pub fn at(instant: Timestamp) -> Self {
-        TimeRange { begin: Some(instant), end: Some(instant) }
+        TimeRange {
+            begin: Some(instant),
+            end: Some(instant),
+        }
     }
 
     /// `begin` and everything after it.
     pub fn since(begin: Timestamp) -> Self {
-        TimeRange { begin: Some(begin), end: None }
+        TimeRange {
+            begin: Some(begin),
+            end: None,
+        }
     }
 
     /// `end` and everything before it.
     pub fn until(end: Timestamp) -> Self {
-        TimeRange { begin: None, end: Some(end) }
+        TimeRange {
+            begin: None,
+            end: Some(end),
+        }
     }
 
     /// From the first instant of the period `first` to the last of `last`,
@@ -107,7 +119,10 @@ impl TimeRange {
 
     /// The ends in microseconds since 1970, open ends as far as they go.
     pub(crate) fn micros(&self) -> (i64, i64) {
-        (self.begin.map_or(i64::MIN, micros), self.end.map_or(i64::MAX, micros))
+        (
+            self.begin.map_or(i64::MIN, micros),
+            self.end.map_or(i64::MAX, micros),
+        )
     }
 }
 
@@ -152,7 +167,11 @@ impl fmt::Display for TimeRange {
 pub(crate) fn micros(instant: Timestamp) -> i64 {
     let whole = instant.as_microsecond();
     // `as_microsecond` cuts towards zero.
-    if instant.subsec_nanosecond() % 1_000 < 0 { whole - 1 } else { whole }
+    if instant.subsec_nanosecond() % 1_000 < 0 {
+        whole - 1
+    } else {
+        whole
+    }
 }
 
 /// The instant of a count of microseconds, held within what can be told.
@@ -182,7 +201,9 @@ fn parse_period(text: &str) -> Result<(Timestamp, Option<Timestamp>), String> {
     let (time, span) = parse_clock(clock)?;
     let start = date.to_datetime(time);
     let first = instant(start, offset_seconds)?;
-    let next = span.map(|span| instant(add(start, span)?, offset_seconds)).transpose()?;
+    let next = span
+        .map(|span| instant(add(start, span)?, offset_seconds))
+        .transpose()?;
     Ok((first, next))
 }
 
@@ -203,8 +224,7 @@ fn parse_date(text: &str) -> Result<(Date, Span), String> {
         [year, month, day] => (number(year, 4)?, small(month)?, small(day)?, 1.day()),
         _ => return Err(String::new()),
     };
-    let date =
-        Date::new(year, month, day).map_err(|_| ": there is no such day".to_owned())?;
+    let date = Date::new(year, month, day).map_err(|_| ": there is no such day".to_owned())?;
     Ok((date, span))
 }
 
@@ -250,7 +270,9 @@ fn split_offset(text: &str) -> Result<(&str, i64), String> {
     if let Some(clock) = text.strip_suffix(['Z', 'z']) {
         return Ok((clock, 0));
     }
-    let Some(at) = text.find(['+', '-']) else { return Ok((text, 0)) };
+    let Some(at) = text.find(['+', '-']) else {
+        return Ok((text, 0));
+    };
     let (clock, offset) = text.split_at(at);
     let (sign, digits) = offset.split_at(1);
     let digits = digits.replace(':', "");
@@ -271,7 +293,9 @@ fn split_offset(text: &str) -> Result<(&str, i64), String> {
 }
 
 fn add(start: DateTime, span: Span) -> Result<DateTime, String> {
-    start.checked_add(span).map_err(|_| ": it is out of range".to_owned())
+    start
+        .checked_add(span)
+        .map_err(|_| ": it is out of range".to_owned())
 }
 
 fn instant(civil: DateTime, offset_seconds: i64) -> Result<Timestamp, String> {
@@ -279,7 +303,8 @@ fn instant(civil: DateTime, offset_seconds: i64) -> Result<Timestamp, String> {
         .to_zoned(TimeZone::UTC)
         .map_err(|_| ": it is out of range".to_owned())?
         .timestamp();
-    utc.checked_sub(offset_seconds.seconds()).map_err(|_| ": it is out of range".to_owned())
+    utc.checked_sub(offset_seconds.seconds())
+        .map_err(|_| ": it is out of range".to_owned())
 }
 
 #[cfg(test)]
@@ -295,26 +320,80 @@ mod tests {
 
     #[test]
     fn a_partial_date_is_the_whole_period() {
-        check("2020", "2020-01-01T00:00:00Z", "2020-12-31T23:59:59.999999Z");
-        check("2020-02", "2020-02-01T00:00:00Z", "2020-02-29T23:59:59.999999Z");
-        check("2021-12", "2021-12-01T00:00:00Z", "2021-12-31T23:59:59.999999Z");
-        check("2020-02-29", "2020-02-29T00:00:00Z", "2020-02-29T23:59:59.999999Z");
-        check("2020-02-29T10", "2020-02-29T10:00:00Z", "2020-02-29T10:59:59.999999Z");
-        check("2020-02-29 10:30", "2020-02-29T10:30:00Z", "2020-02-29T10:30:59.999999Z");
-        check("2020-02-29T10:30:15Z", "2020-02-29T10:30:15Z", "2020-02-29T10:30:15.999999Z");
-        check("2020-02-29T10:30:15.5Z", "2020-02-29T10:30:15.5Z", "2020-02-29T10:30:15.5Z");
-        check("2020-03-01T08:30+10:00", "2020-02-29T22:30:00Z", "2020-02-29T22:30:59.999999Z");
-        check("1969-12-31T23:59:59-0130", "1970-01-01T01:29:59Z", "1970-01-01T01:29:59.999999Z");
+        check(
+            "2020",
+            "2020-01-01T00:00:00Z",
+            "2020-12-31T23:59:59.999999Z",
+        );
+        check(
+            "2020-02",
+            "2020-02-01T00:00:00Z",
+            "2020-02-29T23:59:59.999999Z",
+        );
+        check(
+            "2021-12",
+            "2021-12-01T00:00:00Z",
+            "2021-12-31T23:59:59.999999Z",
+        );
+        check(
+            "2020-02-29",
+            "2020-02-29T00:00:00Z",
+            "2020-02-29T23:59:59.999999Z",
+        );
+        check(
+            "2020-02-29T10",
+            "2020-02-29T10:00:00Z",
+            "2020-02-29T10:59:59.999999Z",
+        );
+        check(
+            "2020-02-29 10:30",
+            "2020-02-29T10:30:00Z",
+            "2020-02-29T10:30:59.999999Z",
+        );
+        check(
+            "2020-02-29T10:30:15Z",
+            "2020-02-29T10:30:15Z",
+            "2020-02-29T10:30:15.999999Z",
+        );
+        check(
+            "2020-02-29T10:30:15.5Z",
+            "2020-02-29T10:30:15.5Z",
+            "2020-02-29T10:30:15.5Z",
+        );
+        check(
+            "2020-03-01T08:30+10:00",
+            "2020-02-29T22:30:00Z",
+            "2020-02-29T22:30:59.999999Z",
+        );
+        check(
+            "1969-12-31T23:59:59-0130",
+            "1970-01-01T01:29:59Z",
+            "1970-01-01T01:29:59.999999Z",
+        );
     }
 
     #[test]
     fn what_is_no_time_is_refused_with_an_example() {
         for text in [
-            "", "20", "2020-13", "2020-02-30", "2020-2", "yesterday", "2020-02-29T25", "2020T10",
-            "2020-02-29T10:30:15.", "2020-02-29T1:2", "2020-02-29T10+1:00:00", "2020-02-29-01", "-2020",
+            "",
+            "20",
+            "2020-13",
+            "2020-02-30",
+            "2020-2",
+            "yesterday",
+            "2020-02-29T25",
+            "2020T10",
+            "2020-02-29T10:30:15.",
+            "2020-02-29T1:2",
+            "2020-02-29T10+1:00:00",
+            "2020-02-29-01",
+            "-2020",
         ] {
             let error = text.parse::<TimeRange>().expect_err(text);
-            assert!(error.to_string().contains("2020-02-29T10:30:00Z"), "{text}: {error}");
+            assert!(
+                error.to_string().contains("2020-02-29T10:30:00Z"),
+                "{text}: {error}"
+            );
         }
     }
 

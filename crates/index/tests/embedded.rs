@@ -18,7 +18,9 @@ fn url(path: &Path) -> String {
 }
 
 async fn fresh(folder: &TempDir, name: &str) -> Arc<dyn Index> {
-    open_or_init(&url(&folder.path().join(name))).await.expect("a new index")
+    open_or_init(&url(&folder.path().join(name)))
+        .await
+        .expect("a new index")
 }
 
 fn folder() -> TempDir {
@@ -27,20 +29,32 @@ fn folder() -> TempDir {
 
 fn scenes(n: u64) -> Vec<Dataset> {
     let given = product("ls");
-    (0..n).map(|n| Scene::of_archive(&given, n).dataset()).collect()
+    (0..n)
+        .map(|n| Scene::of_archive(&given, n).dataset())
+        .collect()
 }
 
 async fn fill(index: &dyn Index, datasets: Vec<Dataset>) {
-    index.add_product(datasets[0].product()).await.expect("added");
-    index.add_datasets(datasets, &AddOptions::default()).await.expect("written");
+    index
+        .add_product(datasets[0].product())
+        .await
+        .expect("added");
+    index
+        .add_datasets(datasets, &AddOptions::default())
+        .await
+        .expect("written");
 }
 
 /// A statement from outside, as another program would send it.
 async fn execute(path: &Path, statement: &'static str) {
-    let mut connection = SqliteConnection::connect(&format!("sqlite://{}?mode=rwc", path.display()))
+    let mut connection =
+        SqliteConnection::connect(&format!("sqlite://{}?mode=rwc", path.display()))
+            .await
+            .expect("SQLite opens the file");
+    sqlx::raw_sql(statement)
+        .execute(&mut connection)
         .await
-        .expect("SQLite opens the file");
-    sqlx::raw_sql(statement).execute(&mut connection).await.expect("the statement runs");
+        .expect("the statement runs");
     connection.close().await.expect("it closes");
 }
 
@@ -61,15 +75,26 @@ async fn what_was_written_is_there_in_the_next_process() {
     let folder = folder();
     let path = folder.path().join("index.db");
     let datasets = scenes(50);
-    let index = EmbeddedIndex::open(&path, &OpenOptions::new()).await.expect("opened");
-    assert_eq!(index.init(&InitOptions::default()).await.expect("made"), InitOutcome::Created);
+    let index = EmbeddedIndex::open(&path, &OpenOptions::new())
+        .await
+        .expect("opened");
+    assert_eq!(
+        index.init(&InitOptions::default()).await.expect("made"),
+        InitOutcome::Created
+    );
     fill(&index, datasets.clone()).await;
     let before = index.find(&Query::new()).await.expect("read");
     index.close().await.expect("closed");
-    assert!(!folder.path().join("index.db-wal").exists(), "the log was moved into the file");
+    assert!(
+        !folder.path().join("index.db-wal").exists(),
+        "the log was moved into the file"
+    );
     let index = open(&url(&path)).await.expect("opened");
     assert_eq!(index.find(&Query::new()).await.expect("read"), before);
-    assert_eq!(index.init(&InitOptions::default()).await.expect("there"), InitOutcome::Unchanged);
+    assert_eq!(
+        index.init(&InitOptions::default()).await.expect("there"),
+        InitOutcome::Unchanged
+    );
 }
 
 #[tokio::test]
@@ -80,18 +105,39 @@ async fn nothing_is_there_before_init() {
     for error in [
         index.products().await.expect_err("nothing is there"),
         index.check().await.expect_err("nothing is there"),
-        index.count(&Query::new()).await.expect_err("nothing is there"),
-        index.find(&Query::new()).await.expect_err("nothing is there"),
-        index.add_datasets(scenes(1), &AddOptions::default()).await.expect_err("nothing is there"),
+        index
+            .count(&Query::new())
+            .await
+            .expect_err("nothing is there"),
+        index
+            .find(&Query::new())
+            .await
+            .expect_err("nothing is there"),
+        index
+            .add_datasets(scenes(1), &AddOptions::default())
+            .await
+            .expect_err("nothing is there"),
     ] {
-        assert!(matches!(error, Error::NotInitialised { .. }) && error.is_not_found(), "{error}");
+        assert!(
+            matches!(error, Error::NotInitialised { .. }) && error.is_not_found(),
+            "{error}"
+        );
         assert!(error.to_string().contains("system init"), "{error}");
     }
-    assert!(!path.exists() && !folder.path().join("deep").exists(), "looking makes nothing");
-    let outcome = index.init(&InitOptions::default().default_types(false)).await.expect("made");
+    assert!(
+        !path.exists() && !folder.path().join("deep").exists(),
+        "looking makes nothing"
+    );
+    let outcome = index
+        .init(&InitOptions::default().default_types(false))
+        .await
+        .expect("made");
     assert_eq!(outcome, InitOutcome::Created);
     assert!(index.metadata_types().await.expect("read").is_empty());
-    assert_eq!(index.init(&InitOptions::default()).await.expect("made"), InitOutcome::Updated);
+    assert_eq!(
+        index.init(&InitOptions::default()).await.expect("made"),
+        InitOutcome::Updated
+    );
     assert_eq!(index.metadata_types().await.expect("read").len(), 3);
 }
 
@@ -103,12 +149,21 @@ async fn an_index_that_another_process_makes_is_seen() {
     assert!(early.products().await.is_err());
     let other = open_or_init(&url(&path)).await.expect("made");
     fill(&*other, scenes(3)).await;
-    assert_eq!(early.product_names().await.expect("it is there now"), ["ls"]);
+    assert_eq!(
+        early.product_names().await.expect("it is there now"),
+        ["ls"]
+    );
     assert_eq!(early.count(&Query::new()).await.expect("read"), 3);
     // And definitions that come later, too.
     other.add_product(&product("later")).await.expect("added");
     assert_eq!(early.product_names().await.expect("read"), ["later", "ls"]);
-    assert_eq!(early.count(&Query::new().product("later")).await.expect("read"), 0);
+    assert_eq!(
+        early
+            .count(&Query::new().product("later"))
+            .await
+            .expect("read"),
+        0
+    );
 }
 
 #[tokio::test]
@@ -141,15 +196,25 @@ async fn other_files_are_refused_and_left_alone() {
     execute(&foreign, "CREATE TABLE mine (x)").await;
     check(&foreign, "another program").await;
     let claimed = folder.path().join("claimed.db");
-    execute(&claimed, "PRAGMA application_id = 1196444487; CREATE TABLE gpkg_contents (x)").await;
+    execute(
+        &claimed,
+        "PRAGMA application_id = 1196444487; CREATE TABLE gpkg_contents (x)",
+    )
+    .await;
     check(&claimed, "another program").await;
     check(folder.path(), "folder").await;
     // An empty file is no index yet, and may become one.
     let empty = folder.path().join("empty.db");
     std::fs::write(&empty, "").expect("written");
     let index = open(&url(&empty)).await.expect("nothing is there yet");
-    assert!(matches!(index.check().await, Err(Error::NotInitialised { .. })));
-    assert_eq!(index.init(&InitOptions::default()).await.expect("made"), InitOutcome::Created);
+    assert!(matches!(
+        index.check().await,
+        Err(Error::NotInitialised { .. })
+    ));
+    assert_eq!(
+        index.init(&InitOptions::default()).await.expect("made"),
+        InitOutcome::Created
+    );
 }
 
 #[tokio::test]
@@ -162,15 +227,23 @@ async fn newer_and_older_schemas_are_told_apart() {
         open(&url(&path)).await.expect_err("it is newer"),
         open_or_init(&url(&path)).await.expect_err("it is newer"),
     ] {
-        assert!(matches!(error, Error::SchemaTooNew { found: 99, .. }), "{error}");
+        assert!(
+            matches!(error, Error::SchemaTooNew { found: 99, .. }),
+            "{error}"
+        );
         assert!(error.to_string().contains("newer datacube"), "{error}");
     }
     let path = folder.path().join("older.db");
     drop(fresh(&folder, "older.db").await);
     execute(&path, "PRAGMA user_version = 0").await;
-    let index = open(&url(&path)).await.expect("it can be brought up to date");
+    let index = open(&url(&path))
+        .await
+        .expect("it can be brought up to date");
     let error = index.check().await.expect_err("it is older");
-    assert!(matches!(error, Error::SchemaTooOld { found: 0, .. }), "{error}");
+    assert!(
+        matches!(error, Error::SchemaTooOld { found: 0, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("system init"), "{error}");
 }
 
@@ -181,24 +254,39 @@ async fn reading_only_changes_nothing() {
     let datasets = scenes(20);
     let index = fresh(&folder, "index.db").await;
     fill(&*index, datasets.clone()).await;
-    let read_only = open(&format!("{}?mode=ro", url(&path))).await.expect("opened");
+    let read_only = open(&format!("{}?mode=ro", url(&path)))
+        .await
+        .expect("opened");
     assert_eq!(read_only.count(&Query::new()).await.expect("read"), 20);
     assert!(!read_only.check().await.expect("it can be read").writable);
     let ids = [datasets[0].id()];
     for error in [
-        read_only.add_product(&product("x")).await.expect_err("read only"),
+        read_only
+            .add_product(&product("x"))
+            .await
+            .expect_err("read only"),
         read_only.restore(&ids).await.expect_err("read only"),
-        read_only.add_datasets(scenes(1), &AddOptions::default()).await.expect_err("read only"),
+        read_only
+            .add_datasets(scenes(1), &AddOptions::default())
+            .await
+            .expect_err("read only"),
     ] {
         assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
         assert!(!error.is_transient(), "{error}");
     }
     assert_eq!(
-        read_only.init(&InitOptions::default()).await.expect("nothing to do"),
+        read_only
+            .init(&InitOptions::default())
+            .await
+            .expect("nothing to do"),
         InitOutcome::Unchanged
     );
     let missing = folder.path().join("missing.db");
-    let read_only = OpenOptions::new().read_only(true).open(&url(&missing)).await.expect("opened");
+    let read_only = OpenOptions::new()
+        .read_only(true)
+        .open(&url(&missing))
+        .await
+        .expect("opened");
     assert!(read_only.init(&InitOptions::default()).await.is_err());
     assert!(!missing.exists());
 }
@@ -207,7 +295,9 @@ async fn reading_only_changes_nothing() {
 async fn a_file_without_permission_to_write_can_be_read() {
     let folder = folder();
     let path = folder.path().join("locked/index.db");
-    let index = EmbeddedIndex::open(&path, &OpenOptions::new()).await.expect("opened");
+    let index = EmbeddedIndex::open(&path, &OpenOptions::new())
+        .await
+        .expect("opened");
     index.init(&InitOptions::default()).await.expect("made");
     fill(&index, scenes(5)).await;
     index.close().await.expect("closed");
@@ -216,12 +306,15 @@ async fn a_file_without_permission_to_write_can_be_read() {
     set_read_only(parent, true);
     if std::fs::OpenOptions::new().write(true).open(&path).is_ok() {
         set_read_only(parent, false);
-        println!("skipped: this user may write to every file, permissions or not");
+        eprintln!("skipped: this user may write to every file, permissions or not");
         return;
     }
     let index = open(&url(&path)).await.expect("opened");
     assert_eq!(index.count(&Query::new()).await.expect("read"), 5);
-    let error = index.add_product(&product("x")).await.expect_err("it cannot be written");
+    let error = index
+        .add_product(&product("x"))
+        .await
+        .expect_err("it cannot be written");
     assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
     assert!(error.to_string().contains("permission"), "{error}");
     set_read_only(parent, false);
@@ -246,24 +339,43 @@ async fn a_writer_waits_for_another_and_gives_up_in_time() {
     let mut other = SqliteConnection::connect(&format!("sqlite://{}", path.display()))
         .await
         .expect("SQLite opens the file");
-    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.expect("it writes");
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .expect("it writes");
     let options = OpenOptions::new().busy_timeout(Duration::from_millis(300));
     let hasty = options.open(&url(&path)).await.expect("opened");
     // Reading goes on.
     assert_eq!(hasty.count(&Query::new()).await.expect("read"), 5);
     let started = Instant::now();
-    let error = hasty.add_product(&product("x")).await.expect_err("it is locked");
-    assert!(matches!(error, Error::Locked { .. }) && error.is_transient(), "{error}");
-    assert!(started.elapsed() >= Duration::from_millis(250), "{:?}", started.elapsed());
+    let error = hasty
+        .add_product(&product("x"))
+        .await
+        .expect_err("it is locked");
+    assert!(
+        matches!(error, Error::Locked { .. }) && error.is_transient(),
+        "{error}"
+    );
+    assert!(
+        started.elapsed() >= Duration::from_millis(250),
+        "{:?}",
+        started.elapsed()
+    );
     // One that waits longer gets its turn.
     let patient = open(&url(&path)).await.expect("opened");
     let (given, waiting) = (product("y"), Arc::clone(&patient));
     let task = tokio::spawn(async move { waiting.add_product(&given).await });
     tokio::time::sleep(Duration::from_millis(400)).await;
-    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("it ends");
+    sqlx::raw_sql("ROLLBACK")
+        .execute(&mut other)
+        .await
+        .expect("it ends");
     task.await.expect("no panic").expect("its turn came");
     assert_eq!(patient.product_names().await.expect("read"), ["ls", "y"]);
-    hasty.add_product(&product("z")).await.expect("nobody writes any more");
+    hasty
+        .add_product(&product("z"))
+        .await
+        .expect("nobody writes any more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -282,7 +394,10 @@ async fn a_dropped_write_leaves_nothing() {
             break;
         }
     }
-    let outcomes = index.add_datasets(scenes(2000), &AddOptions::default()).await.expect("written");
+    let outcomes = index
+        .add_datasets(scenes(2000), &AddOptions::default())
+        .await
+        .expect("written");
     assert!(!outcomes.iter().any(datacube_index::AddOutcome::is_failed));
     assert_eq!(index.count(&Query::new()).await.expect("read"), 2000);
 }
@@ -321,7 +436,13 @@ async fn documents_that_cannot_be_read_are_named() {
     let error = index.find(&Query::new()).await.expect_err("one is broken");
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     assert!(error.to_string().contains("dataset number 2"), "{error}");
-    assert_eq!(index.count(&Query::new()).await.expect("counting reads no document"), 3);
+    assert_eq!(
+        index
+            .count(&Query::new())
+            .await
+            .expect("counting reads no document"),
+        3
+    );
 }
 
 #[tokio::test]

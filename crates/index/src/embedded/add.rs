@@ -11,8 +11,8 @@ use datacube_model::{Dataset, Product};
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::sqlite::{Sqlite, SqliteArguments};
 use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments};
 use uuid::Uuid;
 
 use super::definitions::Definitions;
@@ -36,7 +36,10 @@ const GROUP: usize = 32;
 const BOX_TIME_US: f64 = 864e9;
 
 /// A time in the units of the R*Tree.
-#[allow(clippy::cast_precision_loss, reason = "the tree rounds outward to 32 bits anyway")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "the tree rounds outward to 32 bits anyway"
+)]
 pub(super) fn box_time(us: i64) -> f64 {
     us as f64 / BOX_TIME_US
 }
@@ -78,7 +81,8 @@ impl EmbeddedIndex {
         while let Some(rows) = made.next().await {
             let rows = rows.expect("making rows does not panic");
             let mut new_rows = Vec::with_capacity(rows.len());
-            self.sort_out(&mut transaction, rows, &mut new_rows, &mut outcomes).await?;
+            self.sort_out(&mut transaction, rows, &mut new_rows, &mut outcomes)
+                .await?;
             for row in &new_rows {
                 let length = row.record.end_us - row.record.begin_us;
                 let entry = longest.entry(row.product).or_default();
@@ -183,7 +187,10 @@ impl EmbeddedIndex {
         let keyed: Vec<(i64, &Row)> = (last + 1..).zip(rows).collect();
         write(transaction, &DATASET, &keyed, |query, (key, row)| {
             let record = &row.record;
-            let bounds = record.footprint.as_ref().map(|footprint| footprint.bounds());
+            let bounds = record
+                .footprint
+                .as_ref()
+                .map(|footprint| footprint.bounds());
             query
                 .bind(*key)
                 .bind(record.id.as_bytes().as_slice())
@@ -210,10 +217,12 @@ impl EmbeddedIndex {
         let locations: Vec<(i64, i64, &str, Option<i64>)> = keyed
             .iter()
             .flat_map(|(key, row)| {
-                (0_i64..).zip(row.dataset.locations()).map(|(priority, location)| {
-                    let archived_us = location.archived.map(micros);
-                    (*key, priority, location.uri.as_str(), archived_us)
-                })
+                (0_i64..)
+                    .zip(row.dataset.locations())
+                    .map(|(priority, location)| {
+                        let archived_us = location.archived.map(micros);
+                        (*key, priority, location.uri.as_str(), archived_us)
+                    })
             })
             .collect();
         write(transaction, &LOCATION, &locations, |query, location| {
@@ -225,21 +234,32 @@ impl EmbeddedIndex {
         let boxes: Vec<(i64, crate::footprint::LonLatBox, &Record)> = keyed
             .iter()
             .flat_map(|(key, row)| {
-                let boxes = row.record.footprint.as_ref().map(|footprint| footprint.boxes());
+                let boxes = row
+                    .record
+                    .footprint
+                    .as_ref()
+                    .map(|footprint| footprint.boxes());
                 let boxes = boxes.unwrap_or_default();
-                (2 * key..).zip(boxes).map(|(box_key, bounds)| (box_key, bounds, &row.record))
+                (2 * key..)
+                    .zip(boxes)
+                    .map(|(box_key, bounds)| (box_key, bounds, &row.record))
             })
             .collect();
-        write(transaction, &BOX, &boxes, |query, (box_key, bounds, record)| {
-            query
-                .bind(*box_key)
-                .bind(bounds.west)
-                .bind(bounds.east)
-                .bind(bounds.south)
-                .bind(bounds.north)
-                .bind(box_time(record.begin_us))
-                .bind(box_time(record.end_us))
-        })
+        write(
+            transaction,
+            &BOX,
+            &boxes,
+            |query, (box_key, bounds, record)| {
+                query
+                    .bind(*box_key)
+                    .bind(bounds.west)
+                    .bind(bounds.east)
+                    .bind(bounds.south)
+                    .bind(bounds.north)
+                    .bind(box_time(record.begin_us))
+                    .bind(box_time(record.end_us))
+            },
+        )
         .await
         .map_err(&failed)?;
         self.insert_values(transaction, &keyed).await
@@ -253,7 +273,9 @@ impl EmbeddedIndex {
         let failed = self.place.failed("add datasets");
         let values = || {
             keyed.iter().flat_map(|(key, row)| {
-                row.indexed.iter().map(move |(field, value)| (*key, *field, value))
+                row.indexed
+                    .iter()
+                    .map(move |(field, value)| (*key, *field, value))
             })
         };
         let texts: Vec<(i64, i64, &str)> = values()
@@ -267,18 +289,24 @@ impl EmbeddedIndex {
         })
         .await
         .map_err(&failed)?;
-        let ranges: Vec<(i64, i64, &IndexedValue)> =
-            values().filter(|(_, _, value)| !matches!(value, IndexedValue::Text(_))).collect();
-        write(transaction, &RANGE, &ranges, |query, (key, field, value)| {
-            let query = query.bind(*field);
-            let query = match value {
-                IndexedValue::Number(low, high) => query.bind(*low).bind(*high),
-                IndexedValue::Time(low, high) => query.bind(*low).bind(*high),
-                IndexedValue::Bool(value) => query.bind(*value).bind(*value),
-                IndexedValue::Text(_) => unreachable!("texts were filtered out"),
-            };
-            query.bind(*key)
-        })
+        let ranges: Vec<(i64, i64, &IndexedValue)> = values()
+            .filter(|(_, _, value)| !matches!(value, IndexedValue::Text(_)))
+            .collect();
+        write(
+            transaction,
+            &RANGE,
+            &ranges,
+            |query, (key, field, value)| {
+                let query = query.bind(*field);
+                let query = match value {
+                    IndexedValue::Number(low, high) => query.bind(*low).bind(*high),
+                    IndexedValue::Time(low, high) => query.bind(*low).bind(*high),
+                    IndexedValue::Bool(value) => query.bind(*value).bind(*value),
+                    IndexedValue::Text(_) => unreachable!("texts were filtered out"),
+                };
+                query.bind(*key)
+            },
+        )
         .await
         .map_err(&failed)
     }
@@ -320,7 +348,12 @@ fn make_rows(datasets: Vec<Dataset>, known: &Definitions) -> Vec<(Dataset, Resul
 fn check_product(given: &Arc<Product>, known: &Definitions) -> Result<i64> {
     let (key, stored) = known.product(given.name())?;
     if !Arc::ptr_eq(stored, given) {
-        let added = same(Kind::Product, given.name(), stored.document(), given.document())?;
+        let added = same(
+            Kind::Product,
+            given.name(),
+            stored.document(),
+            given.document(),
+        )?;
         debug_assert_eq!(added, Added::AlreadyThere);
     }
     Ok(*key)
@@ -350,7 +383,10 @@ fn make_row(dataset: &Dataset, product: i64, known: &Definitions) -> Result<Row>
         product,
         text: dataset.document().to_string(),
         fields,
-        footprint: record.footprint.as_ref().map(|footprint| footprint.to_wkb()),
+        footprint: record
+            .footprint
+            .as_ref()
+            .map(|footprint| footprint.to_wkb()),
         indexed,
         record,
     })
@@ -368,7 +404,11 @@ fn json_of(value: &IndexedValue) -> String {
 
 /// Two ends as a JSON list, or the one number that both are.
 fn json_pair(low: i64, high: i64) -> String {
-    if low == high { low.to_string() } else { format!("[{low},{high}]") }
+    if low == high {
+        low.to_string()
+    } else {
+        format!("[{low},{high}]")
+    }
 }
 
 /// A statement that inserts some rows: one text for [`GROUP`] of them, one for
@@ -381,8 +421,16 @@ struct Insert {
 impl Insert {
     fn new(into: &str, n_columns: usize) -> Self {
         let row = format!("({})", vec!["?"; n_columns].join(", "));
-        let text = |n_rows: usize| format!("INSERT INTO {into} VALUES {}", vec![row.as_str(); n_rows].join(", "));
-        Insert { group: text(GROUP), single: text(1) }
+        let text = |n_rows: usize| {
+            format!(
+                "INSERT INTO {into} VALUES {}",
+                vec![row.as_str(); n_rows].join(", ")
+            )
+        };
+        Insert {
+            group: text(GROUP),
+            single: text(1),
+        }
     }
 }
 
@@ -397,7 +445,10 @@ static DOCUMENT: LazyLock<Insert> = LazyLock::new(|| Insert::new("document (data
 static LOCATION: LazyLock<Insert> =
     LazyLock::new(|| Insert::new("location (dataset, priority, uri, archived_us)", 4));
 static BOX: LazyLock<Insert> = LazyLock::new(|| {
-    Insert::new("footprint_box (key, west, east, south, north, first, last)", 7)
+    Insert::new(
+        "footprint_box (key, west, east, south, north, first, last)",
+        7,
+    )
 });
 static TEXT: LazyLock<Insert> =
     LazyLock::new(|| Insert::new("search_text (field, value, dataset)", 3));
@@ -420,7 +471,9 @@ async fn write<'q, T>(
         query.execute(&mut **transaction).await?;
     }
     for row in singles {
-        bind(sqlx::query(insert.single.as_str()), row).execute(&mut **transaction).await?;
+        bind(sqlx::query(insert.single.as_str()), row)
+            .execute(&mut **transaction)
+            .await?;
     }
     Ok(())
 }

@@ -51,7 +51,11 @@ fn look_at(path: &Path) -> Result<Found> {
         path: path.to_owned(),
         reason: reason.to_owned(),
     };
-    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let io = |source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    };
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
@@ -113,7 +117,11 @@ impl Connections {
     /// [`Error::NotInitialised`] and the other reasons why there is none.
     pub(super) async fn open(place: &Place, options: &OpenOptions) -> Result<Self> {
         match look_at(&place.path)? {
-            Found::Nothing => return Err(Error::NotInitialised { url: place.url.clone() }),
+            Found::Nothing => {
+                return Err(Error::NotInitialised {
+                    url: place.url.clone(),
+                });
+            }
             Found::SqliteFile => {}
         }
         let read_only_reason = if options.read_only {
@@ -142,7 +150,11 @@ impl Connections {
             // SQLite in this process does not go away.
             .test_before_acquire(false)
             .connect_lazy_with(read_options);
-        Ok(Connections { read, write, read_only_reason })
+        Ok(Connections {
+            read,
+            write,
+            read_only_reason,
+        })
     }
 
     /// Closes every connection.
@@ -206,12 +218,16 @@ fn check(place: &Place, contents: Contents) -> Result<()> {
             path: place.path.clone(),
             reason: "it is the SQLite database of another program".to_owned(),
         }),
-        Contents::Index(found) if found > expected => {
-            Err(Error::SchemaTooNew { url: url(), found, expected })
-        }
-        Contents::Index(found) if found < expected => {
-            Err(Error::SchemaTooOld { url: url(), found, expected })
-        }
+        Contents::Index(found) if found > expected => Err(Error::SchemaTooNew {
+            url: url(),
+            found,
+            expected,
+        }),
+        Contents::Index(found) if found < expected => Err(Error::SchemaTooOld {
+            url: url(),
+            found,
+            expected,
+        }),
         Contents::Index(_) => Ok(()),
     }
 }
@@ -226,10 +242,12 @@ pub(super) async fn create_or_update(
     let found = look_at(&place.path)?;
     if options.read_only {
         return match found {
-            Found::Nothing => Err(Error::NotInitialised { url: place.url.clone() }),
-            Found::SqliteFile => {
-                open_for_reading(place, options).await.map(|_| InitOutcome::Unchanged)
-            }
+            Found::Nothing => Err(Error::NotInitialised {
+                url: place.url.clone(),
+            }),
+            Found::SqliteFile => open_for_reading(place, options)
+                .await
+                .map(|_| InitOutcome::Unchanged),
         };
     }
     if let (Found::Nothing, Some(folder)) = (&found, place.path.parent()) {
@@ -250,7 +268,10 @@ pub(super) async fn create_or_update(
     let failed = |error| place.failed("create the index")(error);
     let how = writer(&place.path, options).create_if_missing(true);
     let mut connection = connect(how, options.busy_timeout).await.map_err(failed)?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(failed)?;
     // Another process may have been quicker.
     let contents = migrate::contents(&mut transaction).await.map_err(failed)?;
     let outcome = match (contents, check(place, contents)) {

@@ -30,7 +30,9 @@ pub(super) struct Definitions {
 
 /// The revision of the catalogue.
 pub(super) async fn revision(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT revision FROM catalog").fetch_one(connection).await
+    sqlx::query_scalar("SELECT revision FROM catalog")
+        .fetch_one(connection)
+        .await
 }
 
 impl Definitions {
@@ -65,8 +67,10 @@ impl Definitions {
                 .map_err(|reason| unreadable(Kind::MetadataType, &name, reason))?;
             metadata_types.insert(name, (key, read));
         }
-        let types: Vec<MetadataType> =
-            metadata_types.values().map(|(_, found)| found.clone()).collect();
+        let types: Vec<MetadataType> = metadata_types
+            .values()
+            .map(|(_, found)| found.clone())
+            .collect();
         let mut products = BTreeMap::new();
         let mut by_key = HashMap::new();
         for (key, name, document) in product_rows {
@@ -88,7 +92,10 @@ impl Definitions {
 
     /// All products, by name.
     pub(super) fn product_list(&self) -> Vec<Arc<Product>> {
-        self.products.values().map(|(_, product)| Arc::clone(product)).collect()
+        self.products
+            .values()
+            .map(|(_, product)| Arc::clone(product))
+            .collect()
     }
 
     pub(super) fn product(&self, name: &str) -> Result<&(i64, Arc<Product>)> {

@@ -45,7 +45,10 @@ impl Place {
         move |source| {
             let url = place.url.clone();
             match code(&source) {
-                Some(BUSY | LOCKED) => Error::Locked { url, waited: place.busy_timeout },
+                Some(BUSY | LOCKED) => Error::Locked {
+                    url,
+                    waited: place.busy_timeout,
+                },
                 Some(READ_ONLY) => Error::ReadOnly {
                     url,
                     reason: "the file or its folder cannot be written; change that, or copy \
@@ -53,7 +56,11 @@ impl Place {
                         .to_owned(),
                 },
                 Some(FULL) => Error::NoSpace { url },
-                _ => Error::Database { url, action, source },
+                _ => Error::Database {
+                    url,
+                    action,
+                    source,
+                },
             }
         }
     }

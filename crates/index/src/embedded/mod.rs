@@ -96,11 +96,14 @@ impl EmbeddedIndex {
     /// # Errors
     /// When that cannot be written; it is then done by the next to open it.
     pub async fn close(self) -> Result<()> {
-        let Some(connections) = self.connections.into_inner() else { return Ok(()) };
+        let Some(connections) = self.connections.into_inner() else {
+            return Ok(());
+        };
         match Arc::try_unwrap(connections) {
-            Ok(connections) => {
-                connections.close().await.map_err(self.place.failed("close the file"))
-            }
+            Ok(connections) => connections
+                .close()
+                .await
+                .map_err(self.place.failed("close the file")),
             Err(_) => Ok(()),
         }
     }
@@ -120,7 +123,11 @@ impl EmbeddedIndex {
 
     async fn reader(&self) -> Result<sqlx::pool::PoolConnection<Sqlite>> {
         let connections = self.connections().await?;
-        connections.read.acquire().await.map_err(self.place.failed("open the file"))
+        connections
+            .read
+            .acquire()
+            .await
+            .map_err(self.place.failed("open the file"))
     }
 
     async fn writer<'c>(
@@ -143,7 +150,10 @@ impl EmbeddedIndex {
     }
 
     async fn commit(&self, transaction: Transaction<'_>) -> Result<()> {
-        transaction.commit().await.map_err(self.place.failed("commit"))
+        transaction
+            .commit()
+            .await
+            .map_err(self.place.failed("commit"))
     }
 
     /// The definitions as they are now.
@@ -170,12 +180,18 @@ impl EmbeddedIndex {
     }
 
     fn known_definitions(&self) -> Option<Arc<Definitions>> {
-        self.definitions.read().expect("nothing panics while it is held").clone()
+        self.definitions
+            .read()
+            .expect("nothing panics while it is held")
+            .clone()
     }
 
     /// Remembers definitions that were read outside of any writing transaction.
     fn remember(&self, definitions: &Arc<Definitions>) {
-        let mut slot = self.definitions.write().expect("nothing panics while it is held");
+        let mut slot = self
+            .definitions
+            .write()
+            .expect("nothing panics while it is held");
         *slot = Some(Arc::clone(definitions));
     }
 
@@ -195,7 +211,12 @@ impl EmbeddedIndex {
     ) -> Result<Added> {
         if let Some((_, stored)) = known.metadata_types.get(given.name()) {
             let name = given.name();
-            return same(Kind::MetadataType, name, stored.document(), given.document());
+            return same(
+                Kind::MetadataType,
+                name,
+                stored.document(),
+                given.document(),
+            );
         }
         let failed = self.place.failed("add a metadata type");
         sqlx::query("INSERT INTO metadata_type (name, document, added_us) VALUES (?1, ?2, ?3)")
@@ -223,9 +244,15 @@ impl EmbeddedIndex {
     ) -> Result<Added> {
         // The type first: a product of another type is no product that we have.
         let metadata_type = given.metadata_type();
-        self.put_metadata_type(transaction, known, metadata_type).await?;
+        self.put_metadata_type(transaction, known, metadata_type)
+            .await?;
         if let Some((_, stored)) = known.products.get(given.name()) {
-            return same(Kind::Product, given.name(), stored.document(), given.document());
+            return same(
+                Kind::Product,
+                given.name(),
+                stored.document(),
+                given.document(),
+            );
         }
         sqlx::query(
             "INSERT INTO product (name, metadata_type, document, added_us) \
@@ -307,7 +334,8 @@ impl Index for EmbeddedIndex {
         let known = self.definitions_seen_by(&mut transaction).await?;
         for built_in in missing {
             if !known.metadata_types.contains_key(built_in.name()) {
-                self.put_metadata_type(&mut transaction, &known, &built_in).await?;
+                self.put_metadata_type(&mut transaction, &known, &built_in)
+                    .await?;
             }
         }
         self.commit(transaction).await?;
@@ -320,12 +348,11 @@ impl Index for EmbeddedIndex {
     async fn check(&self) -> Result<IndexInfo> {
         let connections = self.connections().await?;
         let mut connection = self.reader().await?;
-        let (n_products, n_datasets): (i64, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM product), (SELECT count(*) FROM dataset)",
-        )
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(self.place.failed("count its datasets"))?;
+        let (n_products, n_datasets): (i64, i64) =
+            sqlx::query_as("SELECT (SELECT count(*) FROM product), (SELECT count(*) FROM dataset)")
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(self.place.failed("count its datasets"))?;
         Ok(IndexInfo {
             driver: "sqlite",
             url: self.place.url.clone(),
@@ -341,7 +368,9 @@ impl Index for EmbeddedIndex {
         let mut connection = self.writer(&connections).await?;
         let mut transaction = self.begin(&mut connection).await?;
         let known = self.definitions_seen_by(&mut transaction).await?;
-        let added = self.put_metadata_type(&mut transaction, &known, metadata_type).await?;
+        let added = self
+            .put_metadata_type(&mut transaction, &known, metadata_type)
+            .await?;
         self.commit(transaction).await?;
         Ok(added)
     }
@@ -360,7 +389,11 @@ impl Index for EmbeddedIndex {
 
     async fn metadata_types(&self) -> Result<Vec<MetadataType>> {
         let known = self.current_definitions().await?;
-        Ok(known.metadata_types.values().map(|(_, found)| found.clone()).collect())
+        Ok(known
+            .metadata_types
+            .values()
+            .map(|(_, found)| found.clone())
+            .collect())
     }
 
     async fn add_product(&self, product: &Product) -> Result<Added> {
@@ -395,7 +428,12 @@ impl Index for EmbeddedIndex {
     }
 
     async fn has(&self, ids: &[Uuid]) -> Result<Vec<bool>> {
-        Ok(self.keys_of(ids).await?.iter().map(Option::is_some).collect())
+        Ok(self
+            .keys_of(ids)
+            .await?
+            .iter()
+            .map(Option::is_some)
+            .collect())
     }
 
     fn search<'a>(&'a self, query: &Query) -> BoxStream<'a, Result<Dataset>> {

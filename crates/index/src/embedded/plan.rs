@@ -10,10 +10,10 @@
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
+use super::EmbeddedIndex;
 use super::definitions::Definitions;
 use super::read::hex_list;
 use super::sql::Statement;
-use super::EmbeddedIndex;
 use crate::error::Result;
 use crate::footprint::Footprint;
 use crate::resolve::{Resolved, Target, Test};
@@ -62,7 +62,10 @@ impl EmbeddedIndex {
         known: &Definitions,
     ) -> Result<Plan> {
         let products = resolved.products.as_ref().map(|names| {
-            names.iter().filter_map(|name| Some(known.products.get(name)?.0)).collect::<Vec<i64>>()
+            names
+                .iter()
+                .filter_map(|name| Some(known.products.get(name)?.0))
+                .collect::<Vec<i64>>()
         });
         if let Some(ids) = &resolved.ids {
             let mut statement = Statement::default();
@@ -71,7 +74,14 @@ impl EmbeddedIndex {
                 "SELECT key FROM dataset WHERE id IN (SELECT unhex(value) FROM json_each({list}))"
             );
             let gathered = self
-                .gather(connection, statement, &candidates, resolved, known, products.as_deref())
+                .gather(
+                    connection,
+                    statement,
+                    &candidates,
+                    resolved,
+                    known,
+                    products.as_deref(),
+                )
                 .await?;
             return Ok(Plan::Gathered(gathered));
         }
@@ -79,13 +89,17 @@ impl EmbeddedIndex {
         let mut best: Option<(Statement, String)> = None;
         let mut fewest = self.max_candidates + 1;
         for (statement, candidates) in candidate_statements(resolved, known) {
-            let n = self.count_at_most(connection, statement.clone(), &candidates, fewest).await?;
+            let n = self
+                .count_at_most(connection, statement.clone(), &candidates, fewest)
+                .await?;
             if n < fewest {
                 fewest = n;
                 best = Some((statement, candidates));
             }
         }
-        let Some((statement, candidates)) = best else { return Ok(Plan::Walk(walk)) };
+        let Some((statement, candidates)) = best else {
+            return Ok(Plan::Walk(walk));
+        };
         if walk.is_bounded() {
             // A short walk needs no candidates.
             let mut short = Statement::default();
@@ -95,7 +109,14 @@ impl EmbeddedIndex {
             }
         }
         let gathered = self
-            .gather(connection, statement, &candidates, resolved, known, products.as_deref())
+            .gather(
+                connection,
+                statement,
+                &candidates,
+                resolved,
+                known,
+                products.as_deref(),
+            )
             .await?;
         Ok(Plan::Gathered(gathered))
     }
@@ -140,8 +161,10 @@ impl EmbeddedIndex {
             .fetch_all(connection)
             .await
             .map_err(self.place.failed("search"))?;
-        let mut places: Vec<Place> =
-            rows.into_iter().filter_map(|row| tested(row, resolved.area.as_ref())).collect();
+        let mut places: Vec<Place> = rows
+            .into_iter()
+            .filter_map(|row| tested(row, resolved.area.as_ref()))
+            .collect();
         places.sort_unstable();
         places.truncate(resolved.limit.unwrap_or(usize::MAX));
         Ok(places)
@@ -156,12 +179,18 @@ impl EmbeddedIndex {
         let hull = resolved.times.first().zip(resolved.times.last());
         let (low, high) = hull.map_or((i64::MIN, i64::MAX), |(first, last)| (first.0, last.1));
         if (low, high) == (i64::MIN, i64::MAX) {
-            return Ok(Walk { products, low, high });
+            return Ok(Walk {
+                products,
+                low,
+                high,
+            });
         }
         // A dataset that meets the times has its middle at most half of its
         // length away from them.
         let mut statement = Statement::default();
-        let list = products.clone().map(|products| statement.integers(products));
+        let list = products
+            .clone()
+            .map(|products| statement.integers(products));
         let of_product = list.map_or_else(|| "TRUE".to_owned(), |list| format!("key IN {list}"));
         statement.text =
             format!("SELECT coalesce(max(longest_us), 0) FROM product WHERE {of_product}");
@@ -173,8 +202,16 @@ impl EmbeddedIndex {
         let beyond = longest / 2 + 1;
         Ok(Walk {
             products,
-            low: if low == i64::MIN { low } else { low.saturating_sub(beyond) },
-            high: if high == i64::MAX { high } else { high.saturating_add(beyond) },
+            low: if low == i64::MIN {
+                low
+            } else {
+                low.saturating_sub(beyond)
+            },
+            high: if high == i64::MAX {
+                high
+            } else {
+                high.saturating_add(beyond)
+            },
         })
     }
 
@@ -212,8 +249,10 @@ impl EmbeddedIndex {
             id: *id,
             key: *key,
         });
-        let places =
-            rows.into_iter().filter_map(|row| tested(row, resolved.area.as_ref())).collect();
+        let places = rows
+            .into_iter()
+            .filter_map(|row| tested(row, resolved.area.as_ref()))
+            .collect();
         Ok((places, last.filter(|_| !is_end)))
     }
 
@@ -299,7 +338,11 @@ fn tested(row: Candidate, area: Option<&Footprint>) -> Option<Place> {
 }
 
 fn footprint_column(resolved: &Resolved) -> &'static str {
-    if resolved.area.is_some() { "d.footprint" } else { "NULL" }
+    if resolved.area.is_some() {
+        "d.footprint"
+    } else {
+        "NULL"
+    }
 }
 
 /// The ways to name candidates.
@@ -311,8 +354,17 @@ fn candidate_statements(resolved: &Resolved, known: &Definitions) -> Vec<(Statem
         all.push((statement, candidates));
     }
     for (target, test) in &resolved.fields {
-        let Target::Stored { name, indexed: true, is_range } = target else { continue };
-        let Some(field) = known.fields.get(name) else { continue };
+        let Target::Stored {
+            name,
+            indexed: true,
+            is_range,
+        } = target
+        else {
+            continue;
+        };
+        let Some(field) = known.fields.get(name) else {
+            continue;
+        };
         let tests = match test {
             Test::All(tests) => tests.as_slice(),
             test => std::slice::from_ref(test),

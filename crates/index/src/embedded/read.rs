@@ -93,20 +93,41 @@ impl EmbeddedIndex {
         .map_err(self.place.failed("read datasets"))?;
         let known = self.knowing_products(&mut connection, known, &rows).await?;
         drop(connection);
-        let order: HashMap<i64, usize> = keys.iter().enumerate().map(|(i, key)| (*key, i)).collect();
-        let url = self.place.url.clone();
-        let make = move || {
-            let mut datasets = rows
-                .into_iter()
-                .map(|row| Ok((order.get(&row.0).copied(), made(row, &known, &url)?)))
-                .collect::<Result<Vec<(Option<usize>, Dataset)>>>()?;
-            datasets.sort_by_key(|(place, _)| *place);
-            Ok(datasets.into_iter().map(|(_, dataset)| dataset).collect())
-        };
-        if keys.len() <= FEW {
-            return make();
+        let mut found: HashMap<i64, Dataset> = HashMap::with_capacity(rows.len());
+        for (key, dataset) in self.make_all(rows, &known).await? {
+            found.insert(key, dataset);
         }
-        tokio::task::spawn_blocking(make).await.expect("reading documents does not panic")
+        Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+    }
+
+    /// Reads documents: a few where they are, more of them on as many threads
+    /// as there are.
+    async fn make_all(
+        &self,
+        mut rows: Vec<DatasetRow>,
+        known: &Arc<Definitions>,
+    ) -> Result<Vec<(i64, Dataset)>> {
+        let url = self.place.url.clone();
+        if rows.len() <= FEW {
+            return rows.into_iter().map(|row| made(row, known, &url)).collect();
+        }
+        let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let n_each = rows.len().div_ceil(n_threads).max(FEW);
+        let mut tasks = Vec::with_capacity(n_threads);
+        while !rows.is_empty() {
+            let part = rows.split_off(rows.len().saturating_sub(n_each));
+            let (known, url) = (Arc::clone(known), url.clone());
+            tasks.push(tokio::task::spawn_blocking(move || {
+                part.into_iter()
+                    .map(|row| made(row, &known, &url))
+                    .collect::<Result<Vec<_>>>()
+            }));
+        }
+        let mut all = Vec::new();
+        for task in tasks {
+            all.extend(task.await.expect("reading documents does not panic")?);
+        }
+        Ok(all)
     }
 
     /// The definitions, read again where a row is of a product that came since.
@@ -123,7 +144,7 @@ impl EmbeddedIndex {
     }
 }
 
-fn made(row: DatasetRow, known: &Definitions, url: &str) -> Result<Dataset> {
+fn made(row: DatasetRow, known: &Definitions, url: &str) -> Result<(i64, Dataset)> {
     let (key, product, archived_us, indexed_us, text, locations) = row;
     let corrupt = |reason: String| Error::Corrupt {
         url: url.to_owned(),
@@ -145,8 +166,9 @@ fn made(row: DatasetRow, known: &Definitions, url: &str) -> Result<Dataset> {
     });
     let dataset = Dataset::from_document(document, Arc::clone(product), Vec::<Location>::new())
         .map_err(|error| corrupt(error.to_string()))?;
-    Ok(dataset
+    let dataset = dataset
         .with_locations(locations)
         .with_archived(archived_us.map(from_micros))
-        .with_indexed(Some(from_micros(indexed_us))))
+        .with_indexed(Some(from_micros(indexed_us)));
+    Ok((key, dataset))
 }

@@ -38,10 +38,11 @@ impl EmbeddedIndex {
     /// The datasets that a query finds.
     pub(super) fn stream(&self, query: Query) -> BoxStream<'_, Result<Dataset>> {
         let begun = stream::once(async move { self.begin_search(&query).await });
-        let pages = begun.map_ok(move |search| {
-            stream::try_unfold(search, move |search| self.next_page(search))
-        });
-        let datasets = pages.try_flatten().map_ok(|page| stream::iter(page.into_iter().map(Ok)));
+        let pages = begun
+            .map_ok(move |search| stream::try_unfold(search, move |search| self.next_page(search)));
+        let datasets = pages
+            .try_flatten()
+            .map_ok(|page| stream::iter(page.into_iter().map(Ok)));
         datasets.try_flatten().boxed()
     }
 
@@ -78,7 +79,9 @@ impl EmbeddedIndex {
         &self,
         search: Option<Search>,
     ) -> Result<Option<(Vec<Dataset>, Option<Search>)>> {
-        let Some(mut search) = search else { return Ok(None) };
+        let Some(mut search) = search else {
+            return Ok(None);
+        };
         let wanted = search.page.min(search.left);
         search.page = (search.page * 2).min(LARGEST_PAGE);
         if wanted == 0 {
@@ -91,7 +94,12 @@ impl EmbeddedIndex {
             return Ok(None);
         }
         let rest = search.pending.len().saturating_sub(wanted);
-        let keys: Vec<i64> = search.pending.drain(rest..).rev().map(|place| place.key).collect();
+        let keys: Vec<i64> = search
+            .pending
+            .drain(rest..)
+            .rev()
+            .map(|place| place.key)
+            .collect();
         search.left -= keys.len();
         let datasets = self.read_by_keys(&keys, &search.known).await?;
         Ok(Some((datasets, Some(search))))
@@ -105,7 +113,14 @@ impl EmbeddedIndex {
         let n_rows = i64::try_from(search.page).unwrap_or(COUNT_PAGE);
         let mut connection = self.reader().await?;
         let (mut places, after) = self
-            .step(&mut connection, walk, &search.resolved, &search.known, search.after, n_rows)
+            .step(
+                &mut connection,
+                walk,
+                &search.resolved,
+                &search.known,
+                search.after,
+                n_rows,
+            )
             .await?;
         search.is_end = after.is_none();
         search.after = after;
@@ -128,7 +143,9 @@ impl EmbeddedIndex {
             Plan::Walk(walk) => walk,
         };
         if resolved.area.is_none() {
-            let n = self.count_walk(&mut connection, &walk, &resolved, &known).await?;
+            let n = self
+                .count_walk(&mut connection, &walk, &resolved, &known)
+                .await?;
             return Ok(n.unsigned_abs().min(limit));
         }
         let (mut n, mut after) = (0_u64, None);

@@ -73,12 +73,14 @@ impl Statement {
     {
         // Only texts of this crate and numbered parameters get into the text.
         let query = sqlx::query_as(AssertSqlSafe(self.text.clone()));
-        self.parameters.iter().fold(query, |query, parameter| match parameter {
-            Parameter::Integer(value) => query.bind(*value),
-            Parameter::Real(value) => query.bind(*value),
-            Parameter::Text(value) => query.bind(value.as_str()),
-            Parameter::Blob(value) => query.bind(value.as_slice()),
-        })
+        self.parameters
+            .iter()
+            .fold(query, |query, parameter| match parameter {
+                Parameter::Integer(value) => query.bind(*value),
+                Parameter::Real(value) => query.bind(*value),
+                Parameter::Text(value) => query.bind(value.as_str()),
+                Parameter::Blob(value) => query.bind(value.as_slice()),
+            })
     }
 
     /// What a row of `dataset AS d` has to satisfy besides its product and its
@@ -135,7 +137,10 @@ impl Statement {
 
     /// Keys of datasets whose boxes meet the area, and the times if there are any.
     pub(super) fn box_candidates(&mut self, area: &Footprint, times: &[(i64, i64)]) -> String {
-        let hull = times.first().zip(times.last()).map(|(first, last)| (first.0, last.1));
+        let hull = times
+            .first()
+            .zip(times.last())
+            .map(|(first, last)| (first.0, last.1));
         let in_time = hull.map(|(low, high)| {
             let mut sides = String::new();
             if high != i64::MAX {
@@ -182,8 +187,10 @@ impl Statement {
             _ => None,
         };
         if let Some(texts) = texts {
-            let (field, list) =
-                (self.integer(field), self.text(serde_json::Value::from(texts).to_string()));
+            let (field, list) = (
+                self.integer(field),
+                self.text(serde_json::Value::from(texts).to_string()),
+            );
             return Some(format!(
                 "SELECT dataset AS key FROM search_text WHERE field = {field} AND \
                  value IN (SELECT value FROM json_each({list}))"
@@ -213,7 +220,11 @@ impl Statement {
         if low != i64::MIN {
             sides.push(format!("{high_column} >= {}", self.integer(low)));
         }
-        if sides.is_empty() { "TRUE".to_owned() } else { format!("({})", sides.join(" AND ")) }
+        if sides.is_empty() {
+            "TRUE".to_owned()
+        } else {
+            format!("({})", sides.join(" AND "))
+        }
     }
 
     /// A test of a value that may be missing: true or false, never null.
@@ -221,7 +232,9 @@ impl Statement {
         match test {
             Test::Any(tests) => {
                 let texts: Option<Vec<&str>> = tests.iter().map(Test::as_text).collect();
-                let ranges = (tests.len() > MAX_RANGES).then(|| range_list(tests)).flatten();
+                let ranges = (tests.len() > MAX_RANGES)
+                    .then(|| range_list(tests))
+                    .flatten();
                 match (texts, ranges) {
                     (_, Some(ranges)) => {
                         let list = self.text(ranges);
@@ -259,11 +272,17 @@ impl Statement {
             }
             Test::Number(low, high) => {
                 let (low, high) = (self.integer(sortable(*low)), self.integer(sortable(*high)));
-                format!("coalesce({} <= {high} AND {} >= {low}, FALSE)", value.low, value.high)
+                format!(
+                    "coalesce({} <= {high} AND {} >= {low}, FALSE)",
+                    value.low, value.high
+                )
             }
             Test::Time(low, high) => {
                 let (low, high) = (self.integer(*low), self.integer(*high));
-                format!("coalesce({} <= {high} AND {} >= {low}, FALSE)", value.low, value.high)
+                format!(
+                    "coalesce({} <= {high} AND {} >= {low}, FALSE)",
+                    value.low, value.high
+                )
             }
         }
     }
@@ -277,9 +296,15 @@ struct Value {
 
 impl Value {
     fn of(target: &Target, known: &Definitions) -> Self {
-        let same = |column: &str| Value { low: column.to_owned(), high: column.to_owned() };
+        let same = |column: &str| Value {
+            low: column.to_owned(),
+            high: column.to_owned(),
+        };
         match target {
-            Target::Time => Value { low: "d.begin_us".to_owned(), high: "d.end_us".to_owned() },
+            Target::Time => Value {
+                low: "d.begin_us".to_owned(),
+                high: "d.end_us".to_owned(),
+            },
             Target::IndexedTime => same("d.indexed_us"),
             Target::Stored { name, .. } => match known.fields.get(name) {
                 // A single value is stored as itself, a range as a list.
@@ -289,7 +314,10 @@ impl Value {
                             "coalesce(d.fields ->> '$.\"{key}\"[{i}]', d.fields ->> '$.\"{key}\"')"
                         )
                     };
-                    Value { low: end(0), high: end(1) }
+                    Value {
+                        low: end(0),
+                        high: end(1),
+                    }
                 }
                 None => same("NULL"),
             },
@@ -324,5 +352,9 @@ fn range_list(tests: &[Test]) -> Option<String> {
 
 fn few_boxes(area: &Footprint) -> Vec<LonLatBox> {
     let boxes = area.search_boxes();
-    if boxes.len() <= MAX_BOXES { boxes } else { area.search_bounds() }
+    if boxes.len() <= MAX_BOXES {
+        boxes
+    } else {
+        area.search_bounds()
+    }
 }

@@ -41,7 +41,10 @@ fn a_place() -> impl Strategy<Value = (f64, f64, Option<&'static str>)> {
 
 /// A scene without its number, which makes the id.
 fn a_scene() -> impl Strategy<Value = Scene> {
-    let when = (0..2000_i64, prop_oneof![3 => Just(0_i64), 1 => 0..20_000_i64]);
+    let when = (
+        0..2000_i64,
+        prop_oneof![3 => Just(0_i64), 1 => 0..20_000_i64],
+    );
     let values = (
         option::of(select(&TEXTS[..])),
         option::of(select(&TEXTS[..])),
@@ -54,17 +57,24 @@ fn a_scene() -> impl Strategy<Value = Scene> {
     );
     (select(&PRODUCTS[..]), a_place(), 20.0..300.0, when, values).prop_map(
         |(name, (lon, lat, crs), width, (begin, hours), values)| {
-            let of = if name == "simple" { simple_product(name) } else { product(name) };
-            let mut scene = Scene::new(&of, 0)
-                .at(lon, lat)
-                .width_km(width)
-                .time_range(&instant(begin).to_string(), &instant(begin + hours).to_string());
+            let of = if name == "simple" {
+                simple_product(name)
+            } else {
+                product(name)
+            };
+            let mut scene = Scene::new(&of, 0).at(lon, lat).width_km(width).time_range(
+                &instant(begin).to_string(),
+                &instant(begin + hours).to_string(),
+            );
             if let Some(crs) = crs {
                 scene = scene.crs(crs);
             }
             let (region, platform, cloud, path, is_day, processed, gsd, season) = values;
             let texts = [("odc:region_code", region), ("eo:platform", platform)];
-            for (name, text) in texts.into_iter().filter_map(|(name, text)| Some((name, text?))) {
+            for (name, text) in texts
+                .into_iter()
+                .filter_map(|(name, text)| Some((name, text?)))
+            {
                 scene = scene.property(name, text);
             }
             if let Some(cloud) = cloud {
@@ -80,7 +90,9 @@ fn a_scene() -> impl Strategy<Value = Scene> {
                 scene = scene.property("processed", instant(processed).to_string());
             }
             if let Some((low, more)) = gsd {
-                scene = scene.property("gsd_min", low).property("gsd_max", low + more);
+                scene = scene
+                    .property("gsd_min", low)
+                    .property("gsd_max", low + more);
             }
             if let Some((begin, hours)) = season {
                 scene = scene
@@ -137,18 +149,30 @@ fn a_field_test() -> impl Strategy<Value = (&'static str, FieldTest)> {
         (Just("cloud_cover"), vec(number(), 1..4)),
         (Just("wrs_path"), vec(number(), 1..4)),
         (Just("gsd"), vec(number(), 1..4)),
-        (Just("is_day"), vec(any::<bool>().prop_map(FieldTest::from).boxed(), 1..2)),
+        (
+            Just("is_day"),
+            vec(any::<bool>().prop_map(FieldTest::from).boxed(), 1..2)
+        ),
         (Just("processed"), vec(time(), 1..4)),
         (Just("season"), vec(time(), 1..4)),
         (Just("time"), vec(time(), 1..3)),
-        (Just("product"), vec(select(&PRODUCTS[..]).prop_map(FieldTest::from).boxed(), 1..3)),
+        (
+            Just("product"),
+            vec(
+                select(&PRODUCTS[..]).prop_map(FieldTest::from).boxed(),
+                1..3
+            )
+        ),
     ];
     (leaf, 0..5_u8).prop_map(|((field, mut tests), shape)| {
         let test = match shape {
             0 => FieldTest::AnyOf(tests),
             1 => FieldTest::AllOf(tests),
             2 => FieldTest::not(FieldTest::AnyOf(tests)),
-            3 => FieldTest::AllOf(vec![tests.remove(0), FieldTest::not(FieldTest::AllOf(tests))]),
+            3 => FieldTest::AllOf(vec![
+                tests.remove(0),
+                FieldTest::not(FieldTest::AllOf(tests)),
+            ]),
             _ => tests.remove(0),
         };
         (field, test)
@@ -161,7 +185,13 @@ fn a_query() -> impl Strategy<Value = Query> {
         vec(a_time(), 0..3),
         option::weighted(0.4, an_area()),
         vec(a_field_test(), 0..3),
-        select(&[ArchivedFilter::Active, ArchivedFilter::Archived, ArchivedFilter::Any][..]),
+        select(
+            &[
+                ArchivedFilter::Active,
+                ArchivedFilter::Archived,
+                ArchivedFilter::Any,
+            ][..],
+        ),
         option::weighted(0.3, 0..20_usize),
     )
         .prop_map(|(products, times, area, fields, archived, limit)| {
@@ -169,7 +199,9 @@ fn a_query() -> impl Strategy<Value = Query> {
             query.times = times;
             query.geometry = area;
             query.limit = limit;
-            fields.into_iter().fold(query, |query, (field, test)| query.field(field, test))
+            fields
+                .into_iter()
+                .fold(query, |query, (field, test)| query.field(field, test))
         })
 }
 
@@ -177,26 +209,44 @@ fn a_query() -> impl Strategy<Value = Query> {
 async fn compare(scenes: Vec<Scene>, archived: &[bool], queries: &[Query], max_candidates: i64) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("index.db");
-    let mut embedded = EmbeddedIndex::open(&path, &OpenOptions::new()).await.expect("opened");
+    let mut embedded = EmbeddedIndex::open(&path, &OpenOptions::new())
+        .await
+        .expect("opened");
     embedded.max_candidates = max_candidates;
     embedded.init(&InitOptions::default()).await.expect("made");
     let memory = MemoryIndex::new();
     let when = instant(50_000);
     let datasets: Vec<_> = (0_u64..)
         .zip(scenes)
-        .map(|(n, scene)| scene.with_id(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &n.to_le_bytes())))
+        .map(|(n, scene)| {
+            scene.with_id(uuid::Uuid::new_v5(
+                &uuid::Uuid::NAMESPACE_OID,
+                &n.to_le_bytes(),
+            ))
+        })
         .map(|scene| scene.dataset())
         .collect();
-    let to_archive: Vec<_> =
-        datasets.iter().zip(archived).filter(|(_, archive)| **archive).map(|(d, _)| d.id()).collect();
+    let to_archive: Vec<_> = datasets
+        .iter()
+        .zip(archived)
+        .filter(|(_, archive)| **archive)
+        .map(|(d, _)| d.id())
+        .collect();
     let indexes: [&dyn Index; 2] = [&memory, &embedded];
     for index in indexes {
         for name in PRODUCTS {
-            let of = if name == "simple" { simple_product(name) } else { product(name) };
+            let of = if name == "simple" {
+                simple_product(name)
+            } else {
+                product(name)
+            };
             index.add_product(&of).await.expect("added");
         }
         let options = AddOptions::default().indexed_at(when);
-        index.add_datasets(datasets.clone(), &options).await.expect("written");
+        index
+            .add_datasets(datasets.clone(), &options)
+            .await
+            .expect("written");
         index.archive(&to_archive, when).await.expect("written");
     }
     for query in queries {
@@ -211,7 +261,11 @@ async fn compare(scenes: Vec<Scene>, archived: &[bool], queries: &[Query], max_c
                 assert_eq!(a, b, "{query:?}");
                 let n = a.len() as u64;
                 assert_eq!(memory.count(query).await.expect("counted"), n, "{query:?}");
-                assert_eq!(embedded.count(query).await.expect("counted"), n, "{query:?}");
+                assert_eq!(
+                    embedded.count(query).await.expect("counted"),
+                    n,
+                    "{query:?}"
+                );
             }
             (Err(a), Err(b)) => assert_eq!(a.to_string(), b.to_string(), "{query:?}"),
             (a, b) => panic!("{query:?}: {a:?} and {b:?}"),

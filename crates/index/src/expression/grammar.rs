@@ -76,27 +76,37 @@ type Input<'a> = LocatingSlice<&'a str>;
 /// # Errors
 /// [`Error::Expression`] with the place and what was expected there.
 pub(super) fn terms(text: &str) -> Result<Vec<Term>> {
-    preceded(multispace0, repeat_till(0.., terminated(term, multispace0), eof))
-        .map(|(terms, _): (Vec<Term>, _)| terms)
-        .parse(LocatingSlice::new(text))
-        .map_err(|error| {
-            // The innermost is the most exact.
-            let expected = error.inner().context().find_map(|context| match context {
-                StrContext::Expected(value) => Some(value.to_string()),
-                _ => None,
-            });
-            let expected = expected.unwrap_or_else(|| "a search field".to_owned());
-            let met = text[error.offset()..].chars().next();
-            let met = met.map_or("the end".to_owned(), |c| format!("`{c}`"));
-            refuse(text, error.offset(), format!("expected {expected}, met {met}"))
-        })
+    preceded(
+        multispace0,
+        repeat_till(0.., terminated(term, multispace0), eof),
+    )
+    .map(|(terms, _): (Vec<Term>, _)| terms)
+    .parse(LocatingSlice::new(text))
+    .map_err(|error| {
+        // The innermost is the most exact.
+        let expected = error.inner().context().find_map(|context| match context {
+            StrContext::Expected(value) => Some(value.to_string()),
+            _ => None,
+        });
+        let expected = expected.unwrap_or_else(|| "a search field".to_owned());
+        let met = text[error.offset()..].chars().next();
+        let met = met.map_or("the end".to_owned(), |c| format!("`{c}`"));
+        refuse(
+            text,
+            error.offset(),
+            format!("expected {expected}, met {met}"),
+        )
+    })
 }
 
 /// An error at a place given in bytes.
 pub(super) fn refuse(text: &str, at: usize, reason: impl Into<String>) -> Error {
     Error::Expression {
         text: text.to_owned(),
-        position: text.char_indices().take_while(|(byte, _)| *byte < at).count(),
+        position: text
+            .char_indices()
+            .take_while(|(byte, _)| *byte < at)
+            .count(),
         reason: reason.into(),
     }
 }
@@ -107,23 +117,37 @@ fn expected(what: &'static str) -> StrContext {
 
 fn term(input: &mut Input<'_>) -> ModalResult<Term> {
     let at = input.current_token_start();
-    let field = (one_of(|c: char| c.is_alphabetic() || c == '_'), take_while(0.., is_word))
+    let field = (
+        one_of(|c: char| c.is_alphabetic() || c == '_'),
+        take_while(0.., is_word),
+    )
         .take()
         .context(expected("a search field"))
         .parse_next(input)?;
     let operator = preceded(multispace0, operator)
-        .context(expected("`=`, `!=`, `<`, `<=`, `>`, `>=`, `in` or `not in`"))
+        .context(expected(
+            "`=`, `!=`, `<`, `<=`, `>`, `>=`, `in` or `not in`",
+        ))
         .parse_next(input)?;
     multispace0.parse_next(input)?;
     let (values, is_list) = if matches!(operator, Operator::In | Operator::NotIn) {
-        alt((list.map(|values| (values, true)), value.map(|value| (vec![value], false))))
-            .context(expected("a value or a list `[a, b]`"))
-            .parse_next(input)?
+        alt((
+            list.map(|values| (values, true)),
+            value.map(|value| (vec![value], false)),
+        ))
+        .context(expected("a value or a list `[a, b]`"))
+        .parse_next(input)?
     } else {
         let value = value.context(expected("a value")).parse_next(input)?;
         (vec![value], false)
     };
-    Ok(Term { field: field.to_owned(), at, operator, values, is_list })
+    Ok(Term {
+        field: field.to_owned(),
+        at,
+        operator,
+        values,
+        is_list,
+    })
 }
 
 fn is_word(c: char) -> bool {
@@ -162,9 +186,11 @@ fn value(input: &mut Input<'_>) -> ModalResult<Literal> {
     let at = input.current_token_start();
     let text = match peek(opt(any)).parse_next(input)? {
         Some(quote @ ('"' | '\'')) => cut_err(quoted(quote)).parse_next(input)?,
-        _ => take_while(1.., |c: char| !c.is_whitespace() && !"[],\"'<>=".contains(c))
-            .map(str::to_owned)
-            .parse_next(input)?,
+        _ => take_while(1.., |c: char| {
+            !c.is_whitespace() && !"[],\"'<>=".contains(c)
+        })
+        .map(str::to_owned)
+        .parse_next(input)?,
     };
     Ok(Literal { text, at })
 }
@@ -196,17 +222,26 @@ mod tests {
         let found: Vec<(&str, &str, Vec<&str>)> = terms
             .iter()
             .map(|term| {
-                let values = term.values.iter().map(|value| value.text.as_str()).collect();
+                let values = term
+                    .values
+                    .iter()
+                    .map(|value| value.text.as_str())
+                    .collect();
                 (term.field.as_str(), term.operator.sign(), values)
             })
             .collect();
-        let expected: Vec<_> =
-            expected.iter().map(|(field, sign, values)| (*field, *sign, values.to_vec())).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(field, sign, values)| (*field, *sign, values.to_vec()))
+            .collect();
         assert_eq!(found, expected, "{text}");
     }
 
     fn check_refused(text: &str, place: usize, expects: &str) {
-        let Err(Error::Expression { position, reason, .. }) = terms(text) else {
+        let Err(Error::Expression {
+            position, reason, ..
+        }) = terms(text)
+        else {
             panic!("{text}: {:?}", terms(text))
         };
         assert_eq!(position, place, "{text}: {reason}");
@@ -218,12 +253,21 @@ mod tests {
         check("", &[]);
         check("  ", &[]);
         check("platform = landsat-8", &[("platform", "=", &["landsat-8"])]);
-        check("platform=\"LANDSAT 8\"", &[("platform", "=", &["LANDSAT 8"])]);
+        check(
+            "platform=\"LANDSAT 8\"",
+            &[("platform", "=", &["LANDSAT 8"])],
+        );
         check(r#"label = 'it\'s "x"'"#, &[("label", "=", &["it's \"x\""])]);
-        check("uri = s3://a/b_c.d/e?f", &[("uri", "=", &["s3://a/b_c.d/e?f"])]);
+        check(
+            "uri = s3://a/b_c.d/e?f",
+            &[("uri", "=", &["s3://a/b_c.d/e?f"])],
+        );
         check("lat in [4, -6.5]", &[("lat", "in", &["4", "-6.5"])]);
         check("time in 2013-01", &[("time", "in", &["2013-01"])]);
-        check("time in [2013-01,2014]", &[("time", "in", &["2013-01", "2014"])]);
+        check(
+            "time in [2013-01,2014]",
+            &[("time", "in", &["2013-01", "2014"])],
+        );
         check("time<2013-01-02", &[("time", "<", &["2013-01-02"])]);
         check(
             "id=067e6162-3b6f-4ae2-a171-2470b63dff00 in_orbit >= 5 cloud not in [1,2,3]",
@@ -233,8 +277,14 @@ mod tests {
                 ("cloud", "not in", &["1", "2", "3"]),
             ],
         );
-        check("a=1 b!=2\nc in x", &[("a", "=", &["1"]), ("b", "!=", &["2"]), ("c", "in", &["x"])]);
-        check("région = 'é' x = 1", &[("région", "=", &["é"]), ("x", "=", &["1"])]);
+        check(
+            "a=1 b!=2\nc in x",
+            &[("a", "=", &["1"]), ("b", "!=", &["2"]), ("c", "in", &["x"])],
+        );
+        check(
+            "région = 'é' x = 1",
+            &[("région", "=", &["é"]), ("x", "=", &["1"])],
+        );
     }
 
     #[test]

@@ -24,17 +24,27 @@ pub(super) fn query(text: &str, terms: &[Term], products: &[Arc<Product>]) -> Re
     let reader = Reader { text };
     let mut query = Query::new();
     // Products first: they decide which fields there are.
-    let named: Vec<&Term> = terms.iter().filter(|term| term.field == "product").collect();
+    let named: Vec<&Term> = terms
+        .iter()
+        .filter(|term| term.field == "product")
+        .collect();
     if !named.is_empty() {
         query.products = reader.products(&named, products)?;
         if query.products.is_empty() {
-            return Err(refuse(text, named[0].at, "no product satisfies these conditions"));
+            return Err(refuse(
+                text,
+                named[0].at,
+                "no product satisfies these conditions",
+            ));
         }
     }
     let fields = SearchFields::of(products, &query.products)?;
     let mut by_field: BTreeMap<(usize, &str), Vec<&Term>> = BTreeMap::new();
     for term in terms.iter().filter(|term| term.field != "product") {
-        let first = terms.iter().position(|other| other.field == term.field).unwrap_or_default();
+        let first = terms
+            .iter()
+            .position(|other| other.field == term.field)
+            .unwrap_or_default();
         by_field.entry((first, &term.field)).or_default().push(term);
     }
     let (mut lat, mut lon) = (None, None);
@@ -63,8 +73,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn wrong_operator(&self, term: &Term, allowed: &str) -> Error {
-        let reason =
-            format!("`{}` cannot be used with `{}`; use {allowed}", term.operator.sign(), term.field);
+        let reason = format!(
+            "`{}` cannot be used with `{}`; use {allowed}",
+            term.operator.sign(),
+            term.field
+        );
         refuse(self.text, term.at, reason)
     }
 
@@ -147,12 +160,12 @@ impl Reader<'_> {
             [first, last] if term.is_list => {
                 let (begin, end) = (self.period(first)?.begin(), self.period(last)?.end());
                 match (begin, end) {
-                    (Some(begin), Some(end)) => {
-                        TimeRange::between(begin, end).map(|range| vec![range]).map_err(|_| {
+                    (Some(begin), Some(end)) => TimeRange::between(begin, end)
+                        .map(|range| vec![range])
+                        .map_err(|_| {
                             let reason = "the range is reversed; exchange its ends";
                             refuse(self.text, first.at, reason)
-                        })
-                    }
+                        }),
                     _ => Ok(Vec::new()),
                 }
             }
@@ -162,7 +175,9 @@ impl Reader<'_> {
 
     /// What bounds leave of all time.
     fn time_bound(&self, term: &Term) -> Result<Option<TimeRange>> {
-        let Some(literal) = term.values.first() else { return Ok(None) };
+        let Some(literal) = term.values.first() else {
+            return Ok(None);
+        };
         Ok(match term.operator {
             Operator::Less | Operator::AtMost => self.period(literal)?.end().map(TimeRange::until),
             Operator::More | Operator::AtLeast => {
@@ -177,7 +192,11 @@ impl Reader<'_> {
         let mut has_wanted = false;
         let mut bounds: Option<TimeRange> = None;
         let nothing_left = |term: &Term| {
-            refuse(self.text, term.at, "no time satisfies these conditions together")
+            refuse(
+                self.text,
+                term.at,
+                "no time satisfies these conditions together",
+            )
         };
         for term in terms {
             match term.operator {
@@ -189,22 +208,28 @@ impl Reader<'_> {
                     return Err(self.wrong_operator(term, "`=`, `in`, `<` or `>`"));
                 }
                 _ => {
-                    let Some(bound) = self.time_bound(term)? else { continue };
+                    let Some(bound) = self.time_bound(term)? else {
+                        continue;
+                    };
                     bounds = Some(match bounds {
                         None => bound,
-                        Some(earlier) => {
-                            earlier.intersect(&bound).ok_or_else(|| nothing_left(term))?
-                        }
+                        Some(earlier) => earlier
+                            .intersect(&bound)
+                            .ok_or_else(|| nothing_left(term))?,
                     });
                 }
             }
         }
-        let Some(bounds) = bounds else { return Ok(wanted) };
+        let Some(bounds) = bounds else {
+            return Ok(wanted);
+        };
         if !has_wanted {
             return Ok(vec![bounds]);
         }
-        let left: Vec<TimeRange> =
-            wanted.iter().filter_map(|range| range.intersect(&bounds)).collect();
+        let left: Vec<TimeRange> = wanted
+            .iter()
+            .filter_map(|range| range.intersect(&bounds))
+            .collect();
         if left.is_empty() {
             return Err(nothing_left(terms[0]));
         }
@@ -258,7 +283,10 @@ impl Reader<'_> {
             if bands.is_empty() {
                 bands.push((low, high));
             } else {
-                bands = bands.into_iter().map(|(a, b)| (a.max(low), b.min(high))).collect();
+                bands = bands
+                    .into_iter()
+                    .map(|(a, b)| (a.max(low), b.min(high)))
+                    .collect();
             }
             bands.retain(|(a, b)| a <= b);
         }
@@ -294,7 +322,11 @@ impl Reader<'_> {
             };
             all.insert(0, alternatives);
         }
-        Ok(if all.len() == 1 { all.remove(0) } else { FieldTest::AllOf(all) })
+        Ok(if all.len() == 1 {
+            all.remove(0)
+        } else {
+            FieldTest::AllOf(all)
+        })
     }
 
     fn alternatives(&self, term: &Term, class: FieldClass) -> Result<Vec<FieldTest>> {
@@ -314,9 +346,11 @@ impl Reader<'_> {
                 }
                 _ => each(&|literal| Ok(FieldTest::is(self.number(literal)?))),
             },
-            FieldClass::Time => {
-                Ok(self.periods(term)?.into_iter().map(FieldTest::from).collect())
-            }
+            FieldClass::Time => Ok(self
+                .periods(term)?
+                .into_iter()
+                .map(FieldTest::from)
+                .collect()),
             FieldClass::Bool => each(&|literal| match literal.text.to_lowercase().as_str() {
                 "true" => Ok(FieldTest::is(true)),
                 "false" => Ok(FieldTest::is(false)),
@@ -359,7 +393,9 @@ impl Reader<'_> {
 fn area(lat: &[(f64, f64)], lon: &[(f64, f64)]) -> Result<Geometry> {
     let boxes = lat.iter().flat_map(|(south, north)| {
         let corners = move |(west, east): &(f64, f64)| ((*west, *south), (*east, *north));
-        lon.iter().map(corners).map(|(low, high)| geo_types::Rect::new(low, high).to_polygon())
+        lon.iter()
+            .map(corners)
+            .map(|(low, high)| geo_types::Rect::new(low, high).to_polygon())
     });
     let shape = geo_types::MultiPolygon(boxes.collect());
     Geometry::new(shape, Some(Crs::wgs84()))

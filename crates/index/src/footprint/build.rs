@@ -54,9 +54,10 @@ impl Footprint {
         }
         let parts = match projector {
             Projector::LonLat => simple,
-            Projector::Project(project) => {
-                simple.iter().filter_map(|part| lonlat_part(part, *project)).collect()
-            }
+            Projector::Project(project) => simple
+                .iter()
+                .filter_map(|part| lonlat_part(part, *project))
+                .collect(),
         };
         Footprint::new(parts).ok_or(BuildError::OutsideProjection)
     }
@@ -78,13 +79,19 @@ fn flatten(shape: &Geometry<f64>, into: &mut Vec<Geometry<f64>>) {
         Geometry::Polygon(polygon) if finite(polygon.exterior()) => into.push(shape.clone()),
         Geometry::Polygon(_) => {}
         Geometry::MultiPoint(points) => {
-            points.iter().for_each(|point| flatten(&(*point).into(), into));
+            points
+                .iter()
+                .for_each(|point| flatten(&(*point).into(), into));
         }
         Geometry::MultiLineString(lines) => {
-            lines.iter().for_each(|line| flatten(&line.clone().into(), into));
+            lines
+                .iter()
+                .for_each(|line| flatten(&line.clone().into(), into));
         }
         Geometry::MultiPolygon(polygons) => {
-            polygons.iter().for_each(|polygon| flatten(&polygon.clone().into(), into));
+            polygons
+                .iter()
+                .for_each(|polygon| flatten(&polygon.clone().into(), into));
         }
         Geometry::GeometryCollection(shapes) => {
             shapes.iter().for_each(|shape| flatten(shape, into));
@@ -127,20 +134,31 @@ fn curve(
         let mut y: Vec<f64> = coords.iter().map(|c| c.y).collect();
         project(&mut x, &mut y);
         let all_finite = x.iter().chain(&y).all(|v| v.is_finite());
-        all_finite.then(|| x.iter().zip(&y).map(|(x, y)| Coord { x: *x, y: *y }).collect())
+        all_finite.then(|| {
+            x.iter()
+                .zip(&y)
+                .map(|(x, y)| Coord { x: *x, y: *y })
+                .collect()
+        })
     };
     let mut src = line.0.clone();
     let mut dst = projected(&src)?;
     // Whether the edge after a point may still need halving.
     let mut open = vec![true; src.len()];
     for halving in 0..MAX_HALVINGS {
-        let edges: Vec<usize> = (0..src.len().saturating_sub(1)).filter(|i| open[*i]).collect();
+        let edges: Vec<usize> = (0..src.len().saturating_sub(1))
+            .filter(|i| open[*i])
+            .collect();
         if edges.is_empty() {
             break;
         }
         // A curve that is symmetric about the middle may pass through it; the
         // first look is at the quarters as well.
-        let fractions: &[f64] = if halving == 0 { &[0.5, 0.25, 0.75] } else { &[0.5] };
+        let fractions: &[f64] = if halving == 0 {
+            &[0.5, 0.25, 0.75]
+        } else {
+            &[0.5]
+        };
         let tested: Vec<Coord<f64>> = edges
             .iter()
             .flat_map(|&i| fractions.iter().map(move |&t| (i, t)))
@@ -178,24 +196,36 @@ fn curve(
 }
 
 fn between(a: Coord<f64>, b: Coord<f64>, t: f64) -> Coord<f64> {
-    Coord { x: a.x + (b.x - a.x) * t, y: a.y + (b.y - a.y) * t }
+    Coord {
+        x: a.x + (b.x - a.x) * t,
+        y: a.y + (b.y - a.y) * t,
+    }
 }
 
 /// The way from one longitude to another, the short way round.
 fn step(from: f64, to: f64) -> f64 {
     let step = to - from;
-    if (-180.0..=180.0).contains(&step) { step } else { step - 360.0 * (step / 360.0).round() }
+    if (-180.0..=180.0).contains(&step) {
+        step
+    } else {
+        step - 360.0 * (step / 360.0).round()
+    }
 }
 
 /// How far `met` is from the point at `t` on the straight line, in degrees on the ground.
 fn deviation(a: Coord<f64>, b: Coord<f64>, t: f64, met: Coord<f64>) -> f64 {
-    let straight = Coord { x: a.x + step(a.x, b.x) * t, y: a.y + (b.y - a.y) * t };
+    let straight = Coord {
+        x: a.x + step(a.x, b.x) * t,
+        y: a.y + (b.y - a.y) * t,
+    };
     let east = step(straight.x, met.x) * met.y.to_radians().cos();
     east.hypot(met.y - straight.y)
 }
 
 fn unwrapped(mut coords: Vec<Coord<f64>>) -> Vec<Coord<f64>> {
-    let Some(first) = coords.first() else { return coords };
+    let Some(first) = coords.first() else {
+        return coords;
+    };
     let (mut last_raw, mut last) = (first.x, first.x);
     for coord in &mut coords {
         last += step(last_raw, coord.x);
@@ -252,7 +282,10 @@ fn close_around_pole(ring: &mut Vec<Coord<f64>>) {
     let mean = ring.iter().map(|c| c.y).sum::<f64>() / ring.len() as f64;
     let pole = if mean < 0.0 { -90.0 } else { 90.0 };
     ring.push(Coord { x: last.x, y: pole });
-    ring.push(Coord { x: first.x, y: pole });
+    ring.push(Coord {
+        x: first.x,
+        y: pole,
+    });
     ring.push(first);
 }
 
@@ -267,11 +300,20 @@ fn sampled_bounds(
     #[allow(clippy::cast_precision_loss, reason = "a few samples")]
     let at = |low: f64, high: f64, i: usize| low + (high - low) * (i as f64 + 0.5) / n as f64;
     let (mut x, mut y): (Vec<f64>, Vec<f64>) = (0..n * n)
-        .map(|i| (at(area.west, area.east, i % n), at(area.south, area.north, i / n)))
+        .map(|i| {
+            (
+                at(area.west, area.east, i % n),
+                at(area.south, area.north, i / n),
+            )
+        })
         .unzip();
     project(&mut x, &mut y);
     let (mut lon, mut lat) = (Vec::new(), Vec::new());
-    for (x, y) in x.into_iter().zip(y).filter(|(x, y)| x.is_finite() && y.is_finite()) {
+    for (x, y) in x
+        .into_iter()
+        .zip(y)
+        .filter(|(x, y)| x.is_finite() && y.is_finite())
+    {
         lon.push(x.rem_euclid(360.0));
         lat.push(y);
     }
@@ -290,7 +332,9 @@ fn sampled_bounds(
     }
     let (south, north) = lat
         .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| (low.min(*y), high.max(*y)));
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| {
+            (low.min(*y), high.max(*y))
+        });
     // What lies between the outermost sample and the rim.
     #[allow(clippy::cast_precision_loss, reason = "a few samples")]
     let margin = (360.0 - widest).max(north - south) / (n as f64 / 2.0);
@@ -313,7 +357,11 @@ mod tests {
     fn polar(x: &mut [f64], y: &mut [f64]) {
         for (x, y) in x.iter_mut().zip(y.iter_mut()) {
             let (lon, lat) = (x.atan2(-*y).to_degrees(), 90.0 - x.hypot(*y));
-            (*x, *y) = if lat > 0.0 { (lon, lat) } else { (f64::NAN, f64::NAN) };
+            (*x, *y) = if lat > 0.0 {
+                (lon, lat)
+            } else {
+                (f64::NAN, f64::NAN)
+            };
         }
     }
 
@@ -337,12 +385,24 @@ mod tests {
     fn a_ring_around_the_pole_covers_the_pole() {
         let cap = polar_footprint(&square(0.0, 0.0, 10.0));
         let bounds = cap.bounds();
-        assert!((bounds.east - bounds.west - 360.0).abs() < 1e-9, "{bounds:?}");
+        assert!(
+            (bounds.east - bounds.west - 360.0).abs() < 1e-9,
+            "{bounds:?}"
+        );
         assert_eq!(bounds.north, 90.0);
         for lon in [-179.0, -90.0, 0.0, 45.0, 180.0] {
-            assert!(cap.intersects(&lonlat(&Point::new(lon, 89.0).into())), "{lon}");
-            assert!(cap.intersects(&lonlat(&Point::new(lon, 90.0).into())), "{lon}");
-            assert!(!cap.intersects(&lonlat(&Point::new(lon, 70.0).into())), "{lon}");
+            assert!(
+                cap.intersects(&lonlat(&Point::new(lon, 89.0).into())),
+                "{lon}"
+            );
+            assert!(
+                cap.intersects(&lonlat(&Point::new(lon, 90.0).into())),
+                "{lon}"
+            );
+            assert!(
+                !cap.intersects(&lonlat(&Point::new(lon, 70.0).into())),
+                "{lon}"
+            );
         }
         // The corners reach further south than the middles of the sides.
         assert!(cap.intersects(&lonlat(&Point::new(45.0, 77.0).into())));
@@ -363,7 +423,10 @@ mod tests {
     fn a_shape_across_the_antimeridian_stays_whole() {
         let crossing = polar_footprint(&square(0.0, 20.0, 5.0));
         let bounds = crossing.bounds();
-        assert!(bounds.west > 150.0 && bounds.east > 180.0 && bounds.east < 210.0, "{bounds:?}");
+        assert!(
+            bounds.west > 150.0 && bounds.east > 180.0 && bounds.east < 210.0,
+            "{bounds:?}"
+        );
         assert!(crossing.intersects(&lonlat(&Point::new(-179.0, 70.0).into())));
         assert!(crossing.intersects(&lonlat(&Point::new(179.0, 70.0).into())));
         assert!(!crossing.intersects(&lonlat(&Point::new(0.0, 70.0).into())));
@@ -377,13 +440,20 @@ mod tests {
         let lost = Footprint::build(&square(0.0, -200.0, 5.0), &Projector::Project(&polar));
         assert_eq!(lost, Err(BuildError::OutsideProjection));
         let empty = Geometry::MultiPolygon(geo_types::MultiPolygon(Vec::new()));
-        assert_eq!(Footprint::build(&empty, &Projector::LonLat), Err(BuildError::Empty));
+        assert_eq!(
+            Footprint::build(&empty, &Projector::LonLat),
+            Err(BuildError::Empty)
+        );
     }
 
     #[test]
     fn holes_stay_open() {
-        let Geometry::Polygon(outer) = square(0.0, 30.0, 10.0) else { panic!("a polygon") };
-        let Geometry::Polygon(hole) = square(0.0, 30.0, 5.0) else { panic!("a polygon") };
+        let Geometry::Polygon(outer) = square(0.0, 30.0, 10.0) else {
+            panic!("a polygon")
+        };
+        let Geometry::Polygon(hole) = square(0.0, 30.0, 5.0) else {
+            panic!("a polygon")
+        };
         let ring = Polygon::new(outer.exterior().clone(), vec![hole.exterior().clone()]);
         let footprint = polar_footprint(&ring.into());
         assert!(!footprint.intersects(&lonlat(&Point::new(180.0, 60.0).into())));

@@ -80,16 +80,32 @@ impl LonLatBox {
     /// The same as one box or two within [-180, 180].
     pub(crate) fn wrapped(&self) -> Vec<LonLatBox> {
         if self.east - self.west >= 360.0 {
-            return vec![LonLatBox { west: -180.0, east: 180.0, ..*self }];
+            return vec![LonLatBox {
+                west: -180.0,
+                east: 180.0,
+                ..*self
+            }];
         }
         let turn = ((self.west + 180.0) / 360.0).floor() * 360.0;
         let (west, east) = (self.west - turn, self.east - turn);
         if east <= 180.0 {
-            return vec![LonLatBox { west, east, ..*self }];
+            return vec![LonLatBox {
+                west,
+                east,
+                ..*self
+            }];
         }
         vec![
-            LonLatBox { west, east: 180.0, ..*self },
-            LonLatBox { west: -180.0, east: east - 360.0, ..*self },
+            LonLatBox {
+                west,
+                east: 180.0,
+                ..*self
+            },
+            LonLatBox {
+                west: -180.0,
+                east: east - 360.0,
+                ..*self
+            },
         ]
     }
 }
@@ -102,10 +118,18 @@ impl Footprint {
             .filter_map(|part| {
                 let west = LonLatBox::of(&part)?.west;
                 let turns = -((west + 180.0) / 360.0).floor() * 360.0;
-                Some(if turns == 0.0 { part } else { part.translate(turns, 0.0) })
+                Some(if turns == 0.0 {
+                    part
+                } else {
+                    part.translate(turns, 0.0)
+                })
             })
             .collect();
-        if parts.is_empty() { None } else { Some(Footprint { parts }) }
+        if parts.is_empty() {
+            None
+        } else {
+            Some(Footprint { parts })
+        }
     }
 
     /// The smallest box around everything; the western end in [-180, 180).
@@ -116,15 +140,29 @@ impl Footprint {
         let mut boxes: Vec<LonLatBox> = self.parts.iter().filter_map(LonLatBox::of).collect();
         boxes.sort_by(|a, b| a.west.total_cmp(&b.west));
         let south = boxes.iter().map(|b| b.south).fold(f64::INFINITY, f64::min);
-        let north = boxes.iter().map(|b| b.north).fold(f64::NEG_INFINITY, f64::max);
+        let north = boxes
+            .iter()
+            .map(|b| b.north)
+            .fold(f64::NEG_INFINITY, f64::max);
         // Begin at each part in turn and go east around the earth.
         let from = |first: usize| {
             let west = boxes[first].west;
             let east = boxes
                 .iter()
-                .map(|b| if b.west < west { b.east + 360.0 } else { b.east })
+                .map(|b| {
+                    if b.west < west {
+                        b.east + 360.0
+                    } else {
+                        b.east
+                    }
+                })
                 .fold(west, f64::max);
-            LonLatBox { west, south, east, north }
+            LonLatBox {
+                west,
+                south,
+                east,
+                north,
+            }
         };
         let narrowest = (0..boxes.len())
             .map(from)
@@ -155,24 +193,38 @@ impl Footprint {
 
     /// Whether the two share a point.
     pub(crate) fn intersects(&self, other: &Footprint) -> bool {
-        self.parts.iter().any(|a| other.parts.iter().any(|b| parts_meet(a, b)))
+        self.parts
+            .iter()
+            .any(|a| other.parts.iter().any(|b| parts_meet(a, b)))
     }
 }
 
 fn parts_meet(a: &Geometry<f64>, b: &Geometry<f64>) -> bool {
-    let (Some(a_box), Some(b_box)) = (LonLatBox::of(a), LonLatBox::of(b)) else { return false };
+    let (Some(a_box), Some(b_box)) = (LonLatBox::of(a), LonLatBox::of(b)) else {
+        return false;
+    };
     let tolerance = a_box.tolerance().min(b_box.tolerance());
     let a_grown = a_box.grown(tolerance);
-    [0.0, 360.0, -360.0].into_iter().filter(|shift| a_grown.meets(&b_box, *shift)).any(|shift| {
-        let near = |a: &Geometry<f64>| {
-            a.intersects(b) || Euclidean.distance(a, b) <= tolerance
-        };
-        if shift == 0.0 { near(a) } else { near(&a.translate(shift, 0.0)) }
-    })
+    [0.0, 360.0, -360.0]
+        .into_iter()
+        .filter(|shift| a_grown.meets(&b_box, *shift))
+        .any(|shift| {
+            let near = |a: &Geometry<f64>| a.intersects(b) || Euclidean.distance(a, b) <= tolerance;
+            if shift == 0.0 {
+                near(a)
+            } else {
+                near(&a.translate(shift, 0.0))
+            }
+        })
 }
 
 fn rectangle(bounds: LonLatBox) -> Polygon<f64> {
-    let LonLatBox { west, south, east, north } = bounds;
+    let LonLatBox {
+        west,
+        south,
+        east,
+        north,
+    } = bounds;
     geo_types::Rect::new((west, south), (east, north)).to_polygon()
 }
 
@@ -181,17 +233,26 @@ mod tests {
     use super::*;
 
     fn box_of(west: f64, south: f64, east: f64, north: f64) -> Footprint {
-        let polygon = rectangle(LonLatBox { west, south, east, north });
+        let polygon = rectangle(LonLatBox {
+            west,
+            south,
+            east,
+            north,
+        });
         Footprint::new(vec![polygon.into()]).expect("it has points")
     }
 
     fn check(a: [f64; 4], b: [f64; 4], meet: bool) {
-        let (fa, fb) = (box_of(a[0], a[1], a[2], a[3]), box_of(b[0], b[1], b[2], b[3]));
+        let (fa, fb) = (
+            box_of(a[0], a[1], a[2], a[3]),
+            box_of(b[0], b[1], b[2], b[3]),
+        );
         assert_eq!(fa.intersects(&fb), meet, "{a:?} {b:?}");
         assert_eq!(fb.intersects(&fa), meet, "{b:?} {a:?}");
-        let candidates = fa.search_boxes().iter().any(|query| {
-            fb.boxes().iter().any(|stored| query.meets(stored, 0.0))
-        });
+        let candidates = fa
+            .search_boxes()
+            .iter()
+            .any(|query| fb.boxes().iter().any(|stored| query.meets(stored, 0.0)));
         assert!(candidates || !meet, "not a candidate: {a:?} {b:?}");
     }
 
@@ -214,7 +275,12 @@ mod tests {
     #[test]
     fn a_box_is_wrapped_into_one_turn() {
         let wrapped = |west, east| -> Vec<(f64, f64)> {
-            let bounds = LonLatBox { west, east, south: 0.0, north: 1.0 };
+            let bounds = LonLatBox {
+                west,
+                east,
+                south: 0.0,
+                north: 1.0,
+            };
             bounds.wrapped().iter().map(|b| (b.west, b.east)).collect()
         };
         assert_eq!(wrapped(10.0, 20.0), [(10.0, 20.0)]);
@@ -227,7 +293,12 @@ mod tests {
     #[test]
     fn bounds_of_several_parts_are_the_narrowest() {
         let part = |west, east| {
-            Geometry::from(rectangle(LonLatBox { west, south: 0.0, east, north: 1.0 }))
+            Geometry::from(rectangle(LonLatBox {
+                west,
+                south: 0.0,
+                east,
+                north: 1.0,
+            }))
         };
         let split = Footprint::new(vec![part(170.0, 180.0), part(-180.0, -175.0)]).expect("points");
         let bounds = split.bounds();

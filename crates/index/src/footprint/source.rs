@@ -13,7 +13,11 @@ impl Footprint {
     /// such a dataset is found by everything but an area.
     pub(crate) fn of_dataset(dataset: &Dataset) -> Option<Footprint> {
         let default = place(dataset.extent())?;
-        if dataset.document().get("geometry").is_some_and(|geometry| !geometry.is_null()) {
+        if dataset
+            .document()
+            .get("geometry")
+            .is_some_and(|geometry| !geometry.is_null())
+        {
             return Some(default);
         }
         // The other grids seldom reach beyond the default one.
@@ -69,5 +73,8 @@ fn build(geometry: &Geometry, crs: &Crs) -> datacube_geo::Result<Result<Footprin
             x.fill(f64::NAN);
         }
     };
-    Ok(Footprint::build(geometry.geo(), &Projector::Project(&project)))
+    Ok(Footprint::build(
+        geometry.geo(),
+        &Projector::Project(&project),
+    ))
 }

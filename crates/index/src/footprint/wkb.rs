@@ -99,7 +99,9 @@ impl Reader<'_> {
 
     fn header(&mut self) -> Option<u32> {
         let [order] = self.take::<1>()?;
-        (order == 1).then(|| self.take().map(u32::from_le_bytes)).flatten()
+        (order == 1)
+            .then(|| self.take().map(u32::from_le_bytes))
+            .flatten()
     }
 
     fn count(&mut self) -> Option<usize> {
@@ -107,7 +109,10 @@ impl Reader<'_> {
     }
 
     fn coord(&mut self) -> Option<Coord<f64>> {
-        Some(Coord { x: f64::from_le_bytes(self.take()?), y: f64::from_le_bytes(self.take()?) })
+        Some(Coord {
+            x: f64::from_le_bytes(self.take()?),
+            y: f64::from_le_bytes(self.take()?),
+        })
     }
 
     fn ring(&mut self) -> Option<LineString<f64>> {
@@ -116,7 +121,10 @@ impl Reader<'_> {
         if n > self.rest.len() / 16 {
             return None;
         }
-        (0..n).map(|_| self.coord()).collect::<Option<Vec<_>>>().map(LineString)
+        (0..n)
+            .map(|_| self.coord())
+            .collect::<Option<Vec<_>>>()
+            .map(LineString)
     }
 
     fn part(&mut self, kind: u32) -> Option<Geometry<f64>> {
@@ -126,7 +134,9 @@ impl Reader<'_> {
             POLYGON => {
                 let n_rings = self.count()?;
                 let exterior = self.ring()?;
-                let holes = (1..n_rings).map(|_| self.ring()).collect::<Option<Vec<_>>>()?;
+                let holes = (1..n_rings)
+                    .map(|_| self.ring())
+                    .collect::<Option<Vec<_>>>()?;
                 Some(Polygon::new(exterior, holes).into())
             }
             _ => None,
@@ -154,9 +164,17 @@ mod tests {
             let bytes = footprint.to_wkb();
             assert_eq!(Footprint::from_wkb(&bytes), Some(footprint));
             for cut in 0..bytes.len() {
-                assert_eq!(Footprint::from_wkb(&bytes[..cut]), None, "{cut} of {}", bytes.len());
+                assert_eq!(
+                    Footprint::from_wkb(&bytes[..cut]),
+                    None,
+                    "{cut} of {}",
+                    bytes.len()
+                );
             }
         }
-        assert_eq!(Footprint::from_wkb(&[1, 3, 0, 0, 0, 1, 0, 0, 0, 255, 255, 255, 255]), None);
+        assert_eq!(
+            Footprint::from_wkb(&[1, 3, 0, 0, 0, 1, 0, 0, 0, 255, 255, 255, 255]),
+            None
+        );
     }
 }

@@ -37,14 +37,29 @@ pub(super) async fn only_what_meets_the_area_is_found(index: Arc<dyn Index>) {
     let north = Scene::new(&given, 2).at(147.0, -33.0).time("2020-01-02");
     fill_scenes(&*index, &[&scene, &north]).await;
     check(&*index, lonlat_box(146.9, -35.1, 147.1, -34.9), &[&scene]).await;
-    check(&*index, lonlat_box(140.0, -40.0, 150.0, -30.0), &[&scene, &north]).await;
+    check(
+        &*index,
+        lonlat_box(140.0, -40.0, 150.0, -30.0),
+        &[&scene, &north],
+    )
+    .await;
     check(&*index, lonlat_box(140.0, -40.0, 141.0, -30.0), &[]).await;
     // In the corner of the box around the turned square, but not in the square.
     let bounds = scene.dataset().lonlat_bounds().expect("on the earth");
     let (left, top) = (bounds.left, bounds.top);
-    check(&*index, lonlat_box(left + 0.001, top - 0.01, left + 0.01, top - 0.001), &[]).await;
+    check(
+        &*index,
+        lonlat_box(left + 0.001, top - 0.01, left + 0.01, top - 0.001),
+        &[],
+    )
+    .await;
     // Around everything, and inside of it.
-    check(&*index, lonlat_box(-180.0, -90.0, 180.0, 90.0).limit(1), &[&scene]).await;
+    check(
+        &*index,
+        lonlat_box(-180.0, -90.0, 180.0, 90.0).limit(1),
+        &[&scene],
+    )
+    .await;
     // A grid counts where there is no geometry: then the corner is covered.
     let whole = Scene::new(&given, 3).at(147.0, -35.0).without_geometry();
     fill_scenes(&*index, &[&whole]).await;
@@ -66,31 +81,71 @@ pub(super) async fn points_lines_and_several_polygons_are_areas(index: Arc<dyn I
     let both = MultiPolygon(vec![rect(120.0), rect(150.0), rect(135.0)]);
     let both = Query::new().geometry(geometry(both, "EPSG:4326"));
     check(&*index, both.clone(), &[&west, &east]).await;
-    check(&*index, both.time("2020-01-02".parse().expect("a day")), &[&east]).await;
-    let many: Vec<Polygon<f64>> = (0..200).map(|n| rect(-100.0 + f64::from(n) * 0.1)).collect();
+    check(
+        &*index,
+        both.time("2020-01-02".parse().expect("a day")),
+        &[&east],
+    )
+    .await;
+    let many: Vec<Polygon<f64>> = (0..200)
+        .map(|n| rect(-100.0 + f64::from(n) * 0.1))
+        .collect();
     let mut many = MultiPolygon(many);
-    check(&*index, Query::new().geometry(geometry(many.clone(), "EPSG:4326")), &[]).await;
+    check(
+        &*index,
+        Query::new().geometry(geometry(many.clone(), "EPSG:4326")),
+        &[],
+    )
+    .await;
     many.0.push(rect(150.0));
-    check(&*index, Query::new().geometry(geometry(many, "EPSG:4326")), &[&east]).await;
+    check(
+        &*index,
+        Query::new().geometry(geometry(many, "EPSG:4326")),
+        &[&east],
+    )
+    .await;
     // A ring around a scene, with a hole where the scene is.
     let hole = Rect::new((148.0, -27.0), (152.0, -23.0)).to_polygon();
     let outer = Rect::new((145.0, -30.0), (155.0, -20.0)).to_polygon();
     let ring = Polygon::new(outer.exterior().clone(), vec![hole.exterior().clone()]);
-    check(&*index, Query::new().geometry(geometry(ring, "EPSG:4326")), &[]).await;
+    check(
+        &*index,
+        Query::new().geometry(geometry(ring, "EPSG:4326")),
+        &[],
+    )
+    .await;
 }
 
 pub(super) async fn an_area_may_be_in_any_crs(index: Arc<dyn Index>) {
     let given = product("ls");
     let scene = Scene::new(&given, 1).at(147.0, -35.0);
-    let geographic = Scene::new(&given, 2).at(147.0, -39.0).crs("EPSG:4326").time("2020-02-02");
+    let geographic = Scene::new(&given, 2)
+        .at(147.0, -39.0)
+        .crs("EPSG:4326")
+        .time("2020-02-02");
     fill_scenes(&*index, &[&scene, &geographic]).await;
-    for crs in ["EPSG:4326", "EPSG:32655", "EPSG:32654", "EPSG:3577", "EPSG:3857", "EPSG:4283", "EPSG:6933"] {
+    for crs in [
+        "EPSG:4326",
+        "EPSG:32655",
+        "EPSG:32654",
+        "EPSG:3577",
+        "EPSG:3857",
+        "EPSG:4283",
+        "EPSG:6933",
+    ] {
         let to_crs = CrsTransform::new(&Crs::wgs84(), &Crs::parse(crs).expect("a CRS"));
         let to_crs = to_crs.expect("a transform");
         let place = |lon: f64, lat: f64| {
-            to_crs.point(Xy::new(lon, lat)).expect("a transform").expect("it projects")
+            to_crs
+                .point(Xy::new(lon, lat))
+                .expect("a transform")
+                .expect("it projects")
         };
-        let half = if crs == "EPSG:4326" || crs == "EPSG:4283" { 0.01 } else { 1000.0 };
+        let half = if crs == "EPSG:4326" || crs == "EPSG:4283" {
+            0.01
+        } else {
+            1000.0
+        };
         let around = |lon: f64, lat: f64| {
             let p = place(lon, lat);
             box_in(crs, p.x - half, p.y - half, p.x + half, p.y + half)
@@ -104,22 +159,40 @@ pub(super) async fn an_area_may_be_in_any_crs(index: Arc<dyn Index>) {
     // at its middle it lies some 70 km away from its chord.
     let albers = Crs::parse("EPSG:3577").expect("a CRS");
     let to_albers = CrsTransform::new(&Crs::wgs84(), &albers).expect("a transform");
-    let p = to_albers.point(Xy::new(132.0, -28.0)).expect("a transform").expect("it projects");
+    let p = to_albers
+        .point(Xy::new(132.0, -28.0))
+        .expect("a transform")
+        .expect("it projects");
     let half = 1_500_000.0;
     let wide = box_in("EPSG:3577", p.x - half, p.y, p.x + half, p.y + 100_000.0);
-    let south = Scene::new(&given, 3).at(132.0, -29.0).width_km(60.0).time("2021-01-01");
-    let on_edge = Scene::new(&given, 4).at(132.0, -28.0).width_km(60.0).time("2021-01-02");
+    let south = Scene::new(&given, 3)
+        .at(132.0, -29.0)
+        .width_km(60.0)
+        .time("2021-01-01");
+    let on_edge = Scene::new(&given, 4)
+        .at(132.0, -28.0)
+        .width_km(60.0)
+        .time("2021-01-02");
     fill_scenes(&*index, &[&south, &on_edge]).await;
     check(&*index, wide, &[&on_edge]).await;
 }
 
 pub(super) async fn the_antimeridian_is_crossed(index: Arc<dyn Index>) {
     let given = product("ls");
-    let fiji = Scene::new(&given, 1).at(179.9, -17.0).crs("EPSG:32760").time("2020-01-01");
-    let beyond = Scene::new(&given, 2).at(-179.9, -17.0).crs("EPSG:32701").time("2020-01-02");
+    let fiji = Scene::new(&given, 1)
+        .at(179.9, -17.0)
+        .crs("EPSG:32760")
+        .time("2020-01-01");
+    let beyond = Scene::new(&given, 2)
+        .at(-179.9, -17.0)
+        .crs("EPSG:32701")
+        .time("2020-01-02");
     let east = Scene::new(&given, 3).at(-177.5, -17.0).time("2020-01-03");
     let west = Scene::new(&given, 4).at(177.5, -17.0).time("2020-01-04");
-    let plane = Scene::new(&given, 5).at(180.0, -10.0).crs("EPSG:4326").time("2020-01-05");
+    let plane = Scene::new(&given, 5)
+        .at(180.0, -10.0)
+        .crs("EPSG:4326")
+        .time("2020-01-05");
     let far = Scene::new(&given, 6).at(0.0, -17.0).time("2020-01-06");
     fill_scenes(&*index, &[&fiji, &beyond, &east, &west, &plane, &far]).await;
     let [south, north] = [-17.1, -16.9];
@@ -140,7 +213,12 @@ pub(super) async fn the_antimeridian_is_crossed(index: Arc<dyn Index>) {
     check(&*index, near(-170.0, -10.0), &[]).await;
     // From -179 east to 179 is the whole world but two degrees.
     check(&*index, near(-178.8, 176.0), &[&east, &far]).await;
-    check(&*index, near(-180.0, 180.0), &[&fiji, &beyond, &east, &west, &far]).await;
+    check(
+        &*index,
+        near(-180.0, 180.0),
+        &[&fiji, &beyond, &east, &west, &far],
+    )
+    .await;
     check(&*index, lonlat_box(180.3, -10.1, 180.4, -9.9), &[&plane]).await;
     check(&*index, lonlat_box(-179.7, -10.1, -179.6, -9.9), &[&plane]).await;
     check(&*index, lonlat_box(179.6, -10.1, 179.7, -9.9), &[&plane]).await;
@@ -156,17 +234,33 @@ pub(super) async fn the_antimeridian_is_crossed(index: Arc<dyn Index>) {
 
 pub(super) async fn poles_are_covered(index: Arc<dyn Index>) {
     let given = product("ls");
-    let pole = Scene::new(&given, 1).at(0.0, 90.0).crs("EPSG:3413").width_km(500.0).time("2020-01-01");
-    let beside =
-        Scene::new(&given, 2).at(-45.0, 85.0).crs("EPSG:3413").width_km(300.0).time("2020-01-02");
-    let south = Scene::new(&given, 3).at(0.0, -90.0).crs("EPSG:3031").width_km(500.0).time("2020-01-03");
+    let pole = Scene::new(&given, 1)
+        .at(0.0, 90.0)
+        .crs("EPSG:3413")
+        .width_km(500.0)
+        .time("2020-01-01");
+    let beside = Scene::new(&given, 2)
+        .at(-45.0, 85.0)
+        .crs("EPSG:3413")
+        .width_km(300.0)
+        .time("2020-01-02");
+    let south = Scene::new(&given, 3)
+        .at(0.0, -90.0)
+        .crs("EPSG:3031")
+        .width_km(500.0)
+        .time("2020-01-03");
     fill_scenes(&*index, &[&pole, &beside, &south]).await;
     for lon in [-179.0, -91.0, 0.0, 44.0, 135.0, 180.0] {
         check(&*index, lonlat_point(lon, 89.5), &[&pole]).await;
         check(&*index, lonlat_point(lon, -89.5), &[&south]).await;
         check(&*index, lonlat_point(lon, 60.0), &[]).await;
     }
-    check(&*index, lonlat_box(-180.0, 80.0, 180.0, 90.0), &[&pole, &beside]).await;
+    check(
+        &*index,
+        lonlat_box(-180.0, 80.0, 180.0, 90.0),
+        &[&pole, &beside],
+    )
+    .await;
     check(&*index, lonlat_point(-45.0, 85.0), &[&beside]).await;
     check(&*index, lonlat_point(135.0, 85.0), &[]).await;
     let arctic = box_in("EPSG:3413", -100_000.0, -100_000.0, 100_000.0, 100_000.0);
@@ -194,15 +288,25 @@ pub(super) async fn impossible_areas_are_refused(index: Arc<dyn Index>) {
     // Far outside of what a geostationary satellite sees of the earth.
     let disc = "+proj=geos +h=35785831 +lon_0=140.7 +sweep=y +datum=WGS84 +units=m";
     let error = refusal(&*index, &Query::new().geometry(geometry(nowhere, disc))).await;
-    assert!(error.to_string().contains("longitude and latitude"), "{error}");
+    assert!(
+        error.to_string().contains("longitude and latitude"),
+        "{error}"
+    );
 }
 
 pub(super) async fn areas_and_times_go_together(index: Arc<dyn Index>) {
     let given = product("ls");
-    let datasets: Vec<_> = (0..2160).map(|n| Scene::of_archive(&given, n).dataset()).collect();
+    let datasets: Vec<_> = (0..2160)
+        .map(|n| Scene::of_archive(&given, n).dataset())
+        .collect();
     fill(&*index, datasets.clone()).await;
-    let area = geometry(Rect::new((130.0, -25.0), (133.0, -22.0)).to_polygon(), "EPSG:4326");
-    let query = Query::new().geometry(area).time("2013-04".parse().expect("a month"));
+    let area = geometry(
+        Rect::new((130.0, -25.0), (133.0, -22.0)).to_polygon(),
+        "EPSG:4326",
+    );
+    let query = Query::new()
+        .geometry(area)
+        .time("2013-04".parse().expect("a month"));
     let ids = found(&*index, &query).await;
     let begin: jiff::Timestamp = "2013-04-01T00:00:00Z".parse().expect("a timestamp");
     let end: jiff::Timestamp = "2013-05-01T00:00:00Z".parse().expect("a timestamp");

@@ -7,13 +7,18 @@ use crate::catalog::{Index, IndexExt};
 use crate::error::Error;
 
 async fn finds(index: &dyn Index, text: &str, scenes: &[&Scene]) {
-    let query = index.parse_query(text).await.unwrap_or_else(|e| panic!("{text}: {e}"));
+    let query = index
+        .parse_query(text)
+        .await
+        .unwrap_or_else(|e| panic!("{text}: {e}"));
     check(index, query, scenes).await;
 }
 
 async fn refuses(index: &dyn Index, text: &str, place: usize, says: &str) {
     match index.parse_query(text).await {
-        Err(Error::Expression { position, reason, .. }) => {
+        Err(Error::Expression {
+            position, reason, ..
+        }) => {
             assert_eq!(position, place, "{text}: {reason}");
             assert!(reason.contains(says), "{text}: {reason}");
         }
@@ -77,7 +82,12 @@ pub(super) async fn expressions_find_what_they_say(index: Arc<dyn Index>) {
     finds(i, "platform not in [landsat-8, landsat-9]", &[b]).await;
     finds(i, "region_code = 090084", &[a, c]).await;
     finds(i, "is_day = true", &[a]).await;
-    finds(i, "region_code = 090084 time in 2021 cloud_cover < 50", &[c]).await;
+    finds(
+        i,
+        "region_code = 090084 time in 2021 cloud_cover < 50",
+        &[c],
+    )
+    .await;
     finds(i, &format!("id = {}", b.id()), &[b]).await;
     finds(i, &format!("id in [{}, {}]", c.id(), a.id()), &[a, c]).await;
     finds(i, "lat in [-36, -34]", &[a]).await;
@@ -92,12 +102,24 @@ pub(super) async fn expressions_find_what_they_say(index: Arc<dyn Index>) {
 pub(super) async fn errors_point_at_the_place(index: Arc<dyn Index>) {
     let i = &*index;
     three(i).await;
-    refuses(i, "product = ls8 cloud > 3", 14, "did you mean `cloud_cover`").await;
+    refuses(
+        i,
+        "product = ls8 cloud > 3",
+        14,
+        "did you mean `cloud_cover`",
+    )
+    .await;
     refuses(i, "clouds = 3", 0, "region_code").await;
     refuses(i, "product = ls7", 10, "ls8").await;
     refuses(i, "product > ls8", 0, "`=`").await;
     refuses(i, "product = ls8 product != ls8", 0, "no product").await;
-    refuses(i, "product = ls9 is_day = true", 14, "no search field `is_day`").await;
+    refuses(
+        i,
+        "product = ls9 is_day = true",
+        14,
+        "no search field `is_day`",
+    )
+    .await;
     refuses(i, "time in 2020-13", 8, "2020-02-29T10:30:00Z").await;
     refuses(i, "time in [2021, 2020]", 9, "exchange").await;
     refuses(i, "time > 2021 time < 2020", 12, "no time").await;

@@ -75,7 +75,12 @@ pub(super) async fn every_class_of_field_is_compared(index: Arc<dyn Index>) {
         };
         let text = |scene: &Scene| value(scene).as_str().expect("text").to_owned();
         check(i, with(field, text(b)), &[b]).await;
-        check(i, with(field, vec![text(c), text(a), "none".to_owned()]), &[a, c]).await;
+        check(
+            i,
+            with(field, vec![text(c), text(a), "none".to_owned()]),
+            &[a, c],
+        )
+        .await;
         check(i, with(field, FieldTest::not(text(a))), &[b, c]).await;
         check(i, with(field, FieldTest::not(vec![text(a), text(b)])), &[c]).await;
         check(i, with(field, "none"), &[]).await;
@@ -89,7 +94,8 @@ pub(super) async fn every_class_of_field_is_compared(index: Arc<dyn Index>) {
     check(i, with("cloud_cover", FieldTest::at_least(12.5)), &[a, b]).await;
     check(i, with("cloud_cover", vec![80.0, 0.0]), &[b, c]).await;
     check(i, with("cloud_cover", FieldTest::not(0.0..=20.0)), &[b]).await;
-    let both = with("cloud_cover", FieldTest::more_than(0)).field("cloud_cover", FieldTest::less_than(80));
+    let both =
+        with("cloud_cover", FieldTest::more_than(0)).field("cloud_cover", FieldTest::less_than(80));
     check(i, both, &[a]).await;
     check(i, with("wrs_path", 91), &[b]).await;
     check(i, with("wrs_path", FieldTest::less_than(91)), &[a, c]).await;
@@ -100,7 +106,12 @@ pub(super) async fn every_class_of_field_is_compared(index: Arc<dyn Index>) {
     check(i, with("processed", instant), &[a]).await;
     check(i, with("processed", "2020-02"), &[a, b]).await;
     check(i, with("processed", TimeRange::since(instant)), &[a, b, c]).await;
-    check(i, with("processed", FieldTest::more_than("2020-02-03")), &[b, c]).await;
+    check(
+        i,
+        with("processed", FieldTest::more_than("2020-02-03")),
+        &[b, c],
+    )
+    .await;
     check(i, with("processed", FieldTest::more_than("2020")), &[c]).await;
     check(i, with("gsd", 30), &[a, b]).await;
     check(i, with("gsd", 60), &[a]).await;
@@ -108,33 +119,62 @@ pub(super) async fn every_class_of_field_is_compared(index: Arc<dyn Index>) {
     check(i, with("gsd", FieldTest::more_than(60)), &[c]).await;
     check(i, with("gsd", FieldTest::less_than(10)), &[]).await;
     check(i, with("season", "2020-03"), &[a, b]).await;
-    check(i, with("season", FieldTest::at_least("2020-06-30")), &[b, c]).await;
+    check(
+        i,
+        with("season", FieldTest::at_least("2020-06-30")),
+        &[b, c],
+    )
+    .await;
     check(i, with("season", FieldTest::not("2020")), &[c]).await;
     // Several fields are all required.
-    check(i, with("is_day", true).field("gsd", FieldTest::at_most(60)), &[a]).await;
-    check(i, with("region_code", "091084").field("platform", "landsat-8"), &[]).await;
+    check(
+        i,
+        with("is_day", true).field("gsd", FieldTest::at_most(60)),
+        &[a],
+    )
+    .await;
+    check(
+        i,
+        with("region_code", "091084").field("platform", "landsat-8"),
+        &[],
+    )
+    .await;
 }
 
 pub(super) async fn missing_values_pass_only_not(index: Arc<dyn Index>) {
     let given = product("ls");
     let bare = Scene::new(&given, 1).time("2020-01-01");
-    let null = Scene::new(&given, 2).time("2020-01-02").property("odc:region_code", json!(null));
-    let not_a_number = Scene::new(&given, 3).time("2020-01-03").property("eo:cloud_cover", "NaN");
-    let open = Scene::new(&given, 4).time("2020-01-04").property("gsd_min", 50);
+    let null = Scene::new(&given, 2)
+        .time("2020-01-02")
+        .property("odc:region_code", json!(null));
+    let not_a_number = Scene::new(&given, 3)
+        .time("2020-01-03")
+        .property("eo:cloud_cover", "NaN");
+    let open = Scene::new(&given, 4)
+        .time("2020-01-04")
+        .property("gsd_min", 50);
     let all = [&bare, &null, &not_a_number, &open];
     fill_scenes(&*index, &all).await;
     for (field, test) in [
         ("region_code", FieldTest::is("090084")),
         ("platform", FieldTest::any_of(["x", "y"])),
         ("cloud_cover", FieldTest::at_least(0)),
-        ("cloud_cover", FieldTest::between(f64::NEG_INFINITY, f64::INFINITY)),
+        (
+            "cloud_cover",
+            FieldTest::between(f64::NEG_INFINITY, f64::INFINITY),
+        ),
         ("wrs_path", FieldTest::at_most(0)),
         ("is_day", FieldTest::is(false)),
         ("processed", FieldTest::is("2020")),
     ] {
         check(&*index, with(field, test.clone()), &[]).await;
         check(&*index, with(field, FieldTest::not(test.clone())), &all).await;
-        check(&*index, with(field, FieldTest::not(FieldTest::not(test))), &[]).await;
+        check(
+            &*index,
+            with(field, FieldTest::not(FieldTest::not(test))),
+            &[],
+        )
+        .await;
     }
     // A range without an end goes on.
     check(&*index, with("gsd", FieldTest::at_least(1e300)), &[&open]).await;
@@ -144,14 +184,33 @@ pub(super) async fn missing_values_pass_only_not(index: Arc<dyn Index>) {
 pub(super) async fn text_is_compared_letter_for_letter(index: Arc<dyn Index>) {
     let given = product("ls");
     let texts = [
-        "plain", "Plain", "plain ", "", "100%", "it's", "\"quoted\"", "a\\b", "[\"a\"]", "é", "e\u{301}",
-        "\u{1F6F0}", "null", "5", "5.0", "line\nbreak", "*", "?1", "'; DROP TABLE dataset; --",
+        "plain",
+        "Plain",
+        "plain ",
+        "",
+        "100%",
+        "it's",
+        "\"quoted\"",
+        "a\\b",
+        "[\"a\"]",
+        "é",
+        "e\u{301}",
+        "\u{1F6F0}",
+        "null",
+        "5",
+        "5.0",
+        "line\nbreak",
+        "*",
+        "?1",
+        "'; DROP TABLE dataset; --",
     ];
     let scenes: Vec<Scene> = texts
         .iter()
         .zip(0_u64..)
         .map(|(text, n)| {
-            Scene::new(&given, n).property("odc:region_code", *text).property("eo:platform", *text)
+            Scene::new(&given, n)
+                .property("odc:region_code", *text)
+                .property("eo:platform", *text)
         })
         .collect();
     fill_scenes(&*index, &scenes.iter().collect::<Vec<_>>()).await;
@@ -180,7 +239,10 @@ pub(super) async fn what_every_dataset_has_is_a_field_too(index: Arc<dyn Index>)
     }
     for (scene, when) in [(&a, "2024-01-01T00:00:00Z"), (&b, "2024-02-01T00:00:00Z")] {
         let options = AddOptions::default().indexed_at(when.parse().expect("a timestamp"));
-        index.add_datasets(vec![scene.dataset()], &options).await.expect("written");
+        index
+            .add_datasets(vec![scene.dataset()], &options)
+            .await
+            .expect("written");
     }
     let i = &*index;
     let label = b.dataset().label().expect("it has one").to_owned();
@@ -190,12 +252,22 @@ pub(super) async fn what_every_dataset_has_is_a_field_too(index: Arc<dyn Index>)
     check(i, with("creation_time", "2021"), &[&b]).await;
     check(i, with("creation_time", "2020-06-01"), &[&a]).await;
     check(i, with("indexed_time", "2024-01"), &[&a]).await;
-    check(i, with("indexed_time", FieldTest::more_than("2024-01")), &[&b]).await;
+    check(
+        i,
+        with("indexed_time", FieldTest::more_than("2024-01")),
+        &[&b],
+    )
+    .await;
     check(i, with("product", "ls"), &[&a]).await;
     check(i, with("product", FieldTest::not("ls")), &[&b]).await;
     check(i, with("product", "none"), &[]).await;
     check(i, with("metadata_type", "eo3"), &[&b]).await;
-    check(i, with("metadata_type", vec!["eo3", "eo3_fields"]), &[&a, &b]).await;
+    check(
+        i,
+        with("metadata_type", vec!["eo3", "eo3_fields"]),
+        &[&a, &b],
+    )
+    .await;
     check(i, with("time", "2020-01-15"), &[&a]).await;
     check(i, with("time", FieldTest::not("2020-01")), &[&b]).await;
     check(i, with("time", vec!["2020-01-31", "2020-02"]), &[&a, &b]).await;
@@ -203,52 +275,123 @@ pub(super) async fn what_every_dataset_has_is_a_field_too(index: Arc<dyn Index>)
 
 pub(super) async fn products_without_a_field_are_left_out(index: Arc<dyn Index>) {
     let (ls, s2) = (product("ls"), simple_product("s2"));
-    let a = Scene::new(&ls, 1).property("landsat:wrs_path", 90).time("2020-01-01");
-    let b = Scene::new(&s2, 2).property("landsat:wrs_path", 90).time("2020-01-02");
+    let a = Scene::new(&ls, 1)
+        .property("landsat:wrs_path", 90)
+        .time("2020-01-01");
+    let b = Scene::new(&s2, 2)
+        .property("landsat:wrs_path", 90)
+        .time("2020-01-02");
     fill_scenes(&*index, &[&a, &b]).await;
     check(&*index, with("wrs_path", 90), &[&a]).await;
     check(&*index, with("wrs_path", FieldTest::not(91)), &[&a]).await;
     check(&*index, with("wrs_path", 90).products(["ls", "s2"]), &[&a]).await;
     let error = refusal(&*index, &with("wrs_path", 90).product("s2")).await;
-    assert!(matches!(&error, Error::UnknownField { field, .. } if field == "wrs_path"), "{error}");
+    assert!(
+        matches!(&error, Error::UnknownField { field, .. } if field == "wrs_path"),
+        "{error}"
+    );
     // One field of each: no product has both.
-    check(&*index, with("wrs_path", 90).field("instrument", "MSI"), &[]).await;
+    check(
+        &*index,
+        with("wrs_path", 90).field("instrument", "MSI"),
+        &[],
+    )
+    .await;
 }
 
 pub(super) async fn wrong_fields_and_types_are_refused(index: Arc<dyn Index>) {
     let i = &*index;
     let error = refusal(i, &with("cloud_cover", 5)).await;
-    assert!(error.to_string().contains("no product to search yet"), "{error}");
+    assert!(
+        error.to_string().contains("no product to search yet"),
+        "{error}"
+    );
     fill_scenes(i, &[&Scene::new(&product("ls"), 1)]).await;
     let error = refusal(i, &with("clod_cover", 5)).await;
     let text = error.to_string();
     assert!(text.contains("did you mean `cloud_cover`"), "{text}");
-    assert!(text.contains("region_code") && text.contains("wrs_path") && text.contains("label"), "{text}");
+    assert!(
+        text.contains("region_code") && text.contains("wrs_path") && text.contains("label"),
+        "{text}"
+    );
     let error = refusal(i, &with("cloud_cover", "low")).await;
     assert!(matches!(&error, Error::WrongFieldType { .. }), "{error}");
     assert!(error.to_string().contains("holds numbers"), "{error}");
-    assert!(refusal(i, &with("platform", 8)).await.to_string().contains("holds text"));
-    assert!(refusal(i, &with("platform", 1..=8)).await.to_string().contains("holds text"));
-    assert!(refusal(i, &with("is_day", "yes")).await.to_string().contains("true or false"));
-    assert!(refusal(i, &with("processed", "soon")).await.to_string().contains("no time"));
-    assert!(refusal(i, &with("extra", "x")).await.to_string().contains("objects"));
-    assert!(refusal(i, &with("lat", 5)).await.to_string().contains("geometry"));
-    assert!(refusal(i, &with("cloud_cover", 5..=1)).await.to_string().contains("exchange"));
-    assert!(refusal(i, &with("cloud_cover", f64::NAN)).await.to_string().contains("NaN"));
+    assert!(
+        refusal(i, &with("platform", 8))
+            .await
+            .to_string()
+            .contains("holds text")
+    );
+    assert!(
+        refusal(i, &with("platform", 1..=8))
+            .await
+            .to_string()
+            .contains("holds text")
+    );
+    assert!(
+        refusal(i, &with("is_day", "yes"))
+            .await
+            .to_string()
+            .contains("true or false")
+    );
+    assert!(
+        refusal(i, &with("processed", "soon"))
+            .await
+            .to_string()
+            .contains("no time")
+    );
+    assert!(
+        refusal(i, &with("extra", "x"))
+            .await
+            .to_string()
+            .contains("objects")
+    );
+    assert!(
+        refusal(i, &with("lat", 5))
+            .await
+            .to_string()
+            .contains("geometry")
+    );
+    let reversed = with("cloud_cover", FieldTest::between(5, 1));
+    assert!(refusal(i, &reversed).await.to_string().contains("exchange"));
+    assert!(
+        refusal(i, &with("cloud_cover", f64::NAN))
+            .await
+            .to_string()
+            .contains("NaN")
+    );
     let nested = FieldTest::not(vec!["a"]);
-    assert!(refusal(i, &with("gsd", nested)).await.to_string().contains("holds numbers"));
+    assert!(
+        refusal(i, &with("gsd", nested))
+            .await
+            .to_string()
+            .contains("holds numbers")
+    );
     // Products that disagree about a field cannot be searched by it together.
     let mut document = metadata_type().document().clone();
     document["name"] = "other".into();
     document["dataset"]["search_fields"]["cloud_cover"]["type"] = "string".into();
     let other = MetadataType::from_document(document).expect("a right document");
     let other = product_of("other", &other);
-    fill_scenes(i, &[&Scene::new(&other, 1).property("eo:cloud_cover", "low")]).await;
+    fill_scenes(
+        i,
+        &[&Scene::new(&other, 1).property("eo:cloud_cover", "low")],
+    )
+    .await;
     let error = refusal(i, &with("cloud_cover", 5)).await;
-    assert!(error.to_string().contains("numbers in product `ls` and text in product `other`"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("numbers in product `ls` and text in product `other`"),
+        "{error}"
+    );
     let query = with("cloud_cover", "low").product("other");
     assert_eq!(i.count(&query).await.expect("one product"), 1);
-    let fields = i.search_fields(&["ls".to_owned()]).await.expect("a product");
+    let fields = i
+        .search_fields(&["ls".to_owned()])
+        .await
+        .expect("a product");
     assert_eq!(fields.class("cloud_cover"), Some(FieldClass::Number));
     assert_eq!(fields.class("nothing"), None);
     assert!(i.search_fields(&["none".to_owned()]).await.is_err());

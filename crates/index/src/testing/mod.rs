@@ -106,13 +106,21 @@ where
         }
     }
     let n_cases = CASES.len();
-    assert!(failed.is_empty(), "{} of {n_cases} cases failed:\n{}", failed.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {n_cases} cases failed:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
 }
 
 /// Adds datasets that have to be new, with their product.
 async fn fill(index: &dyn Index, datasets: Vec<Dataset>) {
     for dataset in &datasets {
-        index.add_product(dataset.product()).await.expect("the product can be added");
+        index
+            .add_product(dataset.product())
+            .await
+            .expect("the product can be added");
     }
     let outcomes = index
         .add_datasets(datasets, &AddOptions::default())
@@ -125,8 +133,14 @@ async fn fill(index: &dyn Index, datasets: Vec<Dataset>) {
 
 /// The ids that a query finds; checks that counting agrees.
 async fn found(index: &dyn Index, query: &Query) -> Vec<Uuid> {
-    let datasets = index.find(query).await.unwrap_or_else(|e| panic!("{query:?}: {e}"));
-    let n = index.count(query).await.unwrap_or_else(|e| panic!("{query:?}: {e}"));
+    let datasets = index
+        .find(query)
+        .await
+        .unwrap_or_else(|e| panic!("{query:?}: {e}"));
+    let n = index
+        .count(query)
+        .await
+        .unwrap_or_else(|e| panic!("{query:?}: {e}"));
     assert_eq!(n, datasets.len() as u64, "the count of {query:?}");
     datasets.iter().map(Dataset::id).collect()
 }

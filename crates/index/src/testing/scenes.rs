@@ -23,12 +23,8 @@ use uuid::Uuid;
 pub fn metadata_type() -> MetadataType {
     static TYPE: LazyLock<MetadataType> = LazyLock::new(|| {
         let property = |name: &str| json!(["properties", name]);
-        let scalar = |kind: &str, name: &str, indexed: bool| {
-            json!({"description": name, "type": kind, "offset": property(name), "indexed": indexed})
-        };
-        let range = |kind: &str, low: Value, high: Value, indexed: bool| {
-            json!({"description": kind, "type": kind, "min_offset": low, "max_offset": high, "indexed": indexed})
-        };
+        let scalar = |kind: &str, name: &str, indexed: bool| json!({"description": name, "type": kind, "offset": property(name), "indexed": indexed});
+        let range = |kind: &str, low: Value, high: Value, indexed: bool| json!({"description": kind, "type": kind, "min_offset": low, "max_offset": high, "indexed": indexed});
         MetadataType::from_document(json!({
             "name": "eo3_fields",
             "description": "EO3 with a search field of every class",
@@ -127,7 +123,10 @@ impl Scene {
         let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes());
         let mut properties = Map::new();
         properties.insert("datetime".to_owned(), json!("2020-01-01T00:00:00Z"));
-        properties.insert("odc:processing_datetime".to_owned(), json!("2020-06-01T00:00:00Z"));
+        properties.insert(
+            "odc:processing_datetime".to_owned(),
+            json!("2020-06-01T00:00:00Z"),
+        );
         properties.insert("odc:file_format".to_owned(), json!("GeoTIFF"));
         Scene {
             product: Arc::clone(product),
@@ -137,7 +136,9 @@ impl Scene {
             half_width: 92_500.0,
             has_geometry: true,
             properties,
-            locations: vec![Location::new(format!("s3://archive/{name}/odc-metadata.yaml"))],
+            locations: vec![Location::new(format!(
+                "s3://archive/{name}/odc-metadata.yaml"
+            ))],
         }
     }
 
@@ -254,16 +255,26 @@ impl Scene {
             .point(datacube_geo::Xy::new(lon, lat))
             .expect("a transform")
             .expect("the middle projects");
-        let (unit, pixel) = if crs.is_geographic() { (1.0 / 111_000.0, 0.000_27) } else { (1.0, 30.0) };
+        let (unit, pixel) = if crs.is_geographic() {
+            (1.0 / 111_000.0, 0.000_27)
+        } else {
+            (1.0, 30.0)
+        };
         let round = |v: f64| (v / pixel).round() * pixel;
         let (x, y) = (round(middle.x), round(middle.y));
         let half = self.half_width * unit;
         let (sin, cos) = 12_f64.to_radians().sin_cos();
-        let ring: Vec<[f64; 2]> = [(-1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)]
-            .into_iter()
-            .map(|(u, v): (f64, f64)| (u * half, v * half))
-            .map(|(u, v)| [x + u * cos - v * sin, y - u * sin - v * cos])
-            .collect();
+        let ring: Vec<[f64; 2]> = [
+            (-1.0, -1.0),
+            (-1.0, 1.0),
+            (1.0, 1.0),
+            (1.0, -1.0),
+            (-1.0, -1.0),
+        ]
+        .into_iter()
+        .map(|(u, v): (f64, f64)| (u * half, v * half))
+        .map(|(u, v)| [x + u * cos - v * sin, y - u * sin - v * cos])
+        .collect();
         let reach = (half * (sin + cos) / pixel).ceil();
         let size = 2.0 * reach;
         #[allow(clippy::cast_possible_truncation, reason = "a few thousand pixels")]
@@ -287,10 +298,10 @@ impl Scene {
             "accessories": {"thumbnail:nbar": {"path": "thumbnail.jpg"}},
             "lineage": {},
         });
-        if !self.has_geometry {
-            if let Some(map) = document.as_object_mut() {
-                map.shift_remove("geometry");
-            }
+        if !self.has_geometry
+            && let Some(map) = document.as_object_mut()
+        {
+            map.shift_remove("geometry");
         }
         document
     }

@@ -33,8 +33,9 @@ pub(super) async fn results_are_ordered_by_middle_and_id(index: Arc<dyn Index>) 
         scene(1, "2020-01-01T00:00:00Z", "2020-01-31T00:00:00Z"),
         scene(2, "2019-12-01T00:00:00Z", "2020-01-01T00:00:00Z"),
     ];
-    let ties: Vec<Scene> =
-        (10..30).map(|n| scene(n, "2021-01-01T00:00:00Z", "2021-01-01T00:00:00Z")).collect();
+    let ties: Vec<Scene> = (10..30)
+        .map(|n| scene(n, "2021-01-01T00:00:00Z", "2021-01-01T00:00:00Z"))
+        .collect();
     fill_scenes(&*index, &scenes).await;
     fill_scenes(&*index, &ties).await;
     check(
@@ -45,7 +46,10 @@ pub(super) async fn results_are_ordered_by_middle_and_id(index: Arc<dyn Index>) 
     .await;
     let mut expected: Vec<Uuid> = ties.iter().map(Scene::id).collect();
     expected.sort();
-    assert_eq!(found(&*index, &Query::new().time(period("2021"))).await, expected);
+    assert_eq!(
+        found(&*index, &Query::new().time(period("2021"))).await,
+        expected
+    );
 }
 
 pub(super) async fn a_limit_keeps_the_earliest(index: Arc<dyn Index>) {
@@ -77,8 +81,18 @@ pub(super) async fn closed_time_ranges_meet_at_their_ends(index: Arc<dyn Index>)
     check(&*index, Query::new().time(period("2020-01-15")), &[&long]).await;
     check(&*index, Query::new().time(period("2019-12")), &[]).await;
     let edge = at("2020-03-01T00:00:00Z");
-    check(&*index, Query::new().time(TimeRange::since(edge)), &[&instant]).await;
-    check(&*index, Query::new().time(TimeRange::until(edge)), &[&long, &last, &instant]).await;
+    check(
+        &*index,
+        Query::new().time(TimeRange::since(edge)),
+        &[&instant],
+    )
+    .await;
+    check(
+        &*index,
+        Query::new().time(TimeRange::until(edge)),
+        &[&long, &last, &instant],
+    )
+    .await;
     check(&*index, Query::new().time(TimeRange::at(edge)), &[&instant]).await;
     let open = TimeRange::half_open(at("2020-02-01T00:00:00Z"), edge).expect("not empty");
     check(&*index, Query::new().time(open), &[&last]).await;
@@ -101,9 +115,19 @@ pub(super) async fn long_datasets_are_found_far_from_their_middle(index: Arc<dyn
     fill_scenes(&*index, &[year.clone(), decade.clone()]).await;
     let new_year = Query::new().time(period("2020-01-01"));
     check(&*index, new_year, &[&daily[0], &decade, &year]).await;
-    check(&*index, Query::new().time(period("2020-12-31")), &[&decade, &year]).await;
+    check(
+        &*index,
+        Query::new().time(period("2020-12-31")),
+        &[&decade, &year],
+    )
+    .await;
     check(&*index, Query::new().time(period("2015-01-01")), &[&decade]).await;
-    check(&*index, Query::new().time(period("2020-12-31")).product("long"), &[&year]).await;
+    check(
+        &*index,
+        Query::new().time(period("2020-12-31")).product("long"),
+        &[&year],
+    )
+    .await;
     check(&*index, Query::new().time(period("2014-12-31")), &[]).await;
 }
 
@@ -119,15 +143,21 @@ pub(super) async fn products_are_merged_in_order(index: Arc<dyn Index>) {
     let mut in_order = datasets;
     in_order.sort_by_key(|dataset| (dataset.center_time(), dataset.id()));
     for n_products in [1, 2, 5, 16, 17, 19, 20] {
-        let names: Vec<String> =
-            products[..n_products].iter().map(|p| p.name().to_owned()).collect();
+        let names: Vec<String> = products[..n_products]
+            .iter()
+            .map(|p| p.name().to_owned())
+            .collect();
         let expected: Vec<Uuid> = in_order
             .iter()
             .filter(|dataset| names.iter().any(|name| name == dataset.product().name()))
             .map(Dataset::id)
             .collect();
         let query = Query::new().products(names);
-        assert_eq!(found(&*index, &query).await, expected, "{n_products} products");
+        assert_eq!(
+            found(&*index, &query).await,
+            expected,
+            "{n_products} products"
+        );
         let some = found(&*index, &query.clone().time(period("2013-04")).limit(37)).await;
         let all = found(&*index, &query.time(period("2013-04"))).await;
         assert_eq!(some, all[..all.len().min(37)], "{n_products} products");
@@ -140,9 +170,19 @@ pub(super) async fn ids_narrow_the_result(index: Arc<dyn Index>) {
         .map(|n| Scene::new(&given, n).time(&format!("2020-01-0{}", 5 - n)))
         .collect();
     fill_scenes(&*index, &scenes).await;
-    let ids = [scenes[1].id(), Uuid::from_u128(1), scenes[3].id(), scenes[3].id()];
+    let ids = [
+        scenes[1].id(),
+        Uuid::from_u128(1),
+        scenes[3].id(),
+        scenes[3].id(),
+    ];
     check(&*index, Query::new().ids(ids), &[&scenes[3], &scenes[1]]).await;
-    check(&*index, Query::new().ids(ids).time(period("2020-01-02")), &[&scenes[3]]).await;
+    check(
+        &*index,
+        Query::new().ids(ids).time(period("2020-01-02")),
+        &[&scenes[3]],
+    )
+    .await;
     check(&*index, Query::new().ids(ids).limit(1), &[&scenes[3]]).await;
     check(&*index, Query::new().ids([]), &[]).await;
     check(&*index, Query::new().ids([Uuid::from_u128(1)]), &[]).await;
@@ -155,12 +195,25 @@ pub(super) async fn archived_datasets_are_found_when_asked_for(index: Arc<dyn In
         .collect();
     fill_scenes(&*index, &scenes).await;
     let ids = [scenes[1].id(), scenes[2].id()];
-    index.archive(&ids, at("2024-01-01T00:00:00Z")).await.expect("written");
+    index
+        .archive(&ids, at("2024-01-01T00:00:00Z"))
+        .await
+        .expect("written");
     let [a, b, c, d] = [&scenes[0], &scenes[1], &scenes[2], &scenes[3]];
     let query = Query::new().product("ls");
     check(&*index, query.clone(), &[a, d]).await;
-    check(&*index, query.clone().archived(ArchivedFilter::Archived), &[b, c]).await;
-    check(&*index, query.clone().archived(ArchivedFilter::Any), &[a, b, c, d]).await;
+    check(
+        &*index,
+        query.clone().archived(ArchivedFilter::Archived),
+        &[b, c],
+    )
+    .await;
+    check(
+        &*index,
+        query.clone().archived(ArchivedFilter::Any),
+        &[a, b, c, d],
+    )
+    .await;
     check(&*index, query.clone().ids(ids), &[]).await;
     index.restore(&ids[..1]).await.expect("written");
     check(&*index, query, &[a, b, d]).await;
@@ -168,8 +221,9 @@ pub(super) async fn archived_datasets_are_found_when_asked_for(index: Arc<dyn In
 
 pub(super) async fn long_lists_are_searched(index: Arc<dyn Index>) {
     let given = product("ls");
-    let datasets: Vec<Dataset> =
-        (0..800).map(|n| Scene::of_archive(&given, n).dataset()).collect();
+    let datasets: Vec<Dataset> = (0..800)
+        .map(|n| Scene::of_archive(&given, n).dataset())
+        .collect();
     fill(&*index, datasets.clone()).await;
     let nobody = (0..40_000).map(Uuid::from_u128);
     let query = Query::new().ids(nobody.chain(datasets.iter().map(Dataset::id)));
@@ -178,7 +232,9 @@ pub(super) async fn long_lists_are_searched(index: Arc<dyn Index>) {
     let query = Query::new().field("region_code", FieldTest::any_of(codes));
     let of_region: Vec<Uuid> = found(&*index, &query).await;
     let expected = datasets.iter().filter(|dataset| {
-        let code = dataset.properties().and_then(|p| p["odc:region_code"].as_str());
+        let code = dataset
+            .properties()
+            .and_then(|p| p["odc:region_code"].as_str());
         code.is_some_and(|code| code < "100000")
     });
     let n_expected = expected.count();
@@ -188,7 +244,9 @@ pub(super) async fn long_lists_are_searched(index: Arc<dyn Index>) {
     let query = Query::new().field("wrs_path", FieldTest::any_of(paths));
     let even = found(&*index, &query).await;
     let expected = datasets.iter().filter(|dataset| {
-        let path = dataset.properties().and_then(|p| p["landsat:wrs_path"].as_i64());
+        let path = dataset
+            .properties()
+            .and_then(|p| p["landsat:wrs_path"].as_i64());
         path.is_some_and(|path| path % 2 == 0)
     });
     assert_eq!(even.len(), expected.count());
@@ -199,7 +257,11 @@ pub(super) async fn long_lists_are_searched(index: Arc<dyn Index>) {
         }
     }
     assert!(found(&*index, &query).await.is_empty());
-    assert!(!found(&*index, &query.time(period("2013-05"))).await.is_empty());
+    assert!(
+        !found(&*index, &query.time(period("2013-05")))
+            .await
+            .is_empty()
+    );
 }
 
 pub(super) async fn a_stream_gives_everything_once(index: Arc<dyn Index>) {
@@ -208,8 +270,10 @@ pub(super) async fn a_stream_gives_everything_once(index: Arc<dyn Index>) {
         .map(|n| Scene::of_archive(if n % 2 == 0 { &a } else { &b }, n).dataset())
         .collect();
     fill(&*index, datasets.clone()).await;
-    let mut expected: Vec<(Timestamp, Uuid)> =
-        datasets.iter().map(|dataset| (dataset.center_time(), dataset.id())).collect();
+    let mut expected: Vec<(Timestamp, Uuid)> = datasets
+        .iter()
+        .map(|dataset| (dataset.center_time(), dataset.id()))
+        .collect();
     expected.sort_unstable();
     let mut stream = index.search(&Query::new());
     let mut given = Vec::new();
@@ -222,8 +286,9 @@ pub(super) async fn a_stream_gives_everything_once(index: Arc<dyn Index>) {
 
 pub(super) async fn a_stream_may_be_dropped(index: Arc<dyn Index>) {
     let given = product("ls");
-    let datasets: Vec<Dataset> =
-        (0..300).map(|n| Scene::of_archive(&given, n).dataset()).collect();
+    let datasets: Vec<Dataset> = (0..300)
+        .map(|n| Scene::of_archive(&given, n).dataset())
+        .collect();
     fill(&*index, datasets).await;
     for _ in 0..50 {
         let mut stream = index.search(&Query::new());
