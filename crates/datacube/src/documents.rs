@@ -123,8 +123,7 @@ async fn add_product(index: &dyn Index, document: Value) -> Result<Added> {
         .iter()
         .map(|found| MetadataType::clone(found))
         .collect();
-    let product =
-        Product::from_document(document, &types).map_err(datacube_model::Error::from)?;
+    let product = Product::from_document(document, &types).map_err(datacube_model::Error::from)?;
     if index
         .metadata_type(product.metadata_type().name())
         .await

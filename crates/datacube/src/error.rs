@@ -100,8 +100,11 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         match self {
             Error::Unknown { .. } | Error::NoData { .. } => true,
+            Error::Geo(error) => error.is_not_found(),
+            Error::Model(error) => error.is_not_found(),
             Error::Index(error) => error.is_not_found(),
             Error::Load(error) => error.is_not_found(),
+            Error::Compute(error) => error.is_not_found(),
             _ => false,
         }
     }
@@ -111,6 +114,7 @@ impl Error {
         match self {
             Error::Index(error) => error.is_transient(),
             Error::Load(error) => error.is_transient(),
+            Error::Compute(error) => error.is_transient(),
             _ => false,
         }
     }

@@ -189,13 +189,19 @@ async fn fetch_steps(
                 fetched.map(|fetched| (task, fetched)).map_err(source_error)
             });
         }
-        let Some(step) = pending.next().await else { break };
+        let Some(step) = pending.next().await else {
+            break;
+        };
         let step: (ChunkTask, datacube_load::Fetched) = step?;
         bytes += step.1.bytes();
         requests += step.1.requests();
         steps.push(step);
     }
-    Ok(Fetched { bytes, requests, payload: Box::new(steps) })
+    Ok(Fetched {
+        bytes,
+        requests,
+        payload: Box::new(steps),
+    })
 }
 
 impl fmt::Debug for LoadSource {

@@ -209,7 +209,7 @@ impl Error {
 
 fn near_text(near: &[String]) -> String {
     if near.is_empty() {
-        String::new()
+        "; give EPSG:<code>, ESRI:<code>, OGC:CRS84, WKT, PROJJSON or a PROJ string".to_owned()
     } else {
         format!("; near it: {}", near.join(", "))
     }

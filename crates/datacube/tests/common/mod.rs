@@ -12,7 +12,9 @@ pub(crate) fn python(script: &str, modules: &str) -> Option<Command> {
         eprintln!("skipped: {script} needs DATACUBE_PYTHON, a Python with {modules}");
         return None;
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop").join(script);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/interop")
+        .join(script);
     let mut command = Command::new(python);
     command.arg(script);
     Some(command)
@@ -24,7 +26,9 @@ pub(crate) struct Random(u64);
 impl Random {
     /// Seeded by a name.
     pub(crate) fn new(name: &str) -> Self {
-        Random(name.bytes().fold(17, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte))))
+        Random(name.bytes().fold(17, |seed, byte| {
+            seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+        }))
     }
 
     /// Any 64 bits.
