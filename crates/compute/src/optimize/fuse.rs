@@ -1,18 +1,15 @@
 //! Fusion: elementwise chains become one program.
 //!
 //! Outputs on the same pixels that share something they read become one program
-//! of several outputs, so that it is fetched and decoded once. On the way
-//! constants are folded, conversions merged and tests of bits recognised.
+//! of several outputs, so that it is fetched and decoded once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datacube_model::DType;
-
 use super::rewrite::with_nodes;
 use crate::error::{Error, Result};
 use crate::exec::View;
-use crate::plan::{Arg, Binary, Func, Node, NodeRef, Op, Plan, topological};
+use crate::plan::{Arg, Node, NodeRef, Op, Plan, topological};
 use crate::program::{Builder, naive};
 use crate::value::Const;
 
@@ -120,10 +117,6 @@ fn fuse_group(roots: &[NodeRef]) -> Result<Vec<NodeRef>> {
             }
         }
     }
-    if inputs.is_empty() {
-        // Constants alone: the same everywhere, without a program.
-        return roots.iter().map(constant_root).collect();
-    }
     let mut builder = Builder::new(inputs.iter().map(|input| input.schema().dtype).collect());
     let mut values: HashMap<*const Node, Arg> = HashMap::new();
     for (number, input) in inputs.iter().enumerate() {
@@ -135,7 +128,7 @@ fn fuse_group(roots: &[NodeRef]) -> Result<Vec<NodeRef>> {
         match node.op() {
             Op::Elementwise { func, args } => {
                 let args = operands(&node, args, &values)?;
-                let value = simplified(&mut builder, *func, args)?;
+                let value = builder.step(*func, args)?;
                 values.insert(Arc::as_ptr(&node), value);
             }
             Op::Full(value) => {
@@ -151,9 +144,6 @@ fn fuse_group(roots: &[NodeRef]) -> Result<Vec<NodeRef>> {
         .map(|root| values.get(&Arc::as_ptr(root)).copied())
         .collect::<Option<Vec<Arg>>>()
         .ok_or_else(|| Error::Bug("a root without a value".to_owned()))?;
-    if let [Arg::Const(value)] = outputs.as_slice() {
-        return Ok(vec![Node::full(*value, roots[0].schema())?]);
-    }
     let program = Arc::new(builder.finish(&outputs)?);
     let fused = Node::fused(program, inputs)?;
     if roots.len() == 1 {
@@ -162,32 +152,6 @@ fn fuse_group(roots: &[NodeRef]) -> Result<Vec<NodeRef>> {
     (0..roots.len())
         .map(|output| Node::pick(&fused, output))
         .collect()
-}
-
-fn constant_root(root: &NodeRef) -> Result<NodeRef> {
-    let mut values: HashMap<*const Node, Arg> = HashMap::new();
-    for node in topological([root]) {
-        let value = match node.op() {
-            Op::Full(value) => *value,
-            Op::Elementwise { func, args } => {
-                let constants: Option<Vec<Const>> = operands(&node, args, &values)?
-                    .into_iter()
-                    .map(|arg| match arg {
-                        Arg::Const(value) => Some(value),
-                        Arg::Value(_) => None,
-                    })
-                    .collect();
-                let folded = constants.and_then(|constants| naive::fold(*func, &constants));
-                folded.ok_or_else(|| Error::Invalid(naive::NEGATIVE_POWER.to_owned()))?
-            }
-            other => return Err(Error::Bug(format!("{other:?} among constants"))),
-        };
-        values.insert(Arc::as_ptr(&node), Arg::Const(value));
-    }
-    match values.get(&Arc::as_ptr(root)) {
-        Some(Arg::Const(value)) => Node::full(*value, root.schema()),
-        _ => Err(Error::Bug("a constant without a value".to_owned())),
-    }
 }
 
 fn operands(node: &Node, args: &[Arg], values: &HashMap<*const Node, Arg>) -> Result<Vec<Arg>> {
@@ -201,84 +165,6 @@ fn operands(node: &Node, args: &[Arg], values: &HashMap<*const Node, Arg>) -> Re
             }
         })
         .collect()
-}
-
-/// The value of `func` of `args`, in fewer steps where the bits stay the same.
-fn simplified(builder: &mut Builder, func: Func, args: Vec<Arg>) -> Result<Arg> {
-    let constants: Option<Vec<Const>> = args
-        .iter()
-        .map(|arg| match arg {
-            Arg::Const(value) => Some(*value),
-            Arg::Value(_) => None,
-        })
-        .collect();
-    if let Some(constants) = constants
-        && let Some(value) = naive::fold(func, &constants)
-    {
-        return Ok(Arg::Const(value));
-    }
-    match (func, args.as_slice()) {
-        (Func::Cast(to), [x]) if builder.dtype(*x) == to => return Ok(*x),
-        (Func::Cast(to), [x]) => {
-            if let Some(inner) = builder.get(*x)
-                && let Func::Cast(through) = inner.func
-                && let [from] = inner.args[..]
-                && merges(builder.dtype(from), through, to)
-            {
-                return simplified(builder, func, vec![from]);
-            }
-        }
-        (Func::Where, [Arg::Const(condition), yes, no]) => {
-            return Ok(if condition.get::<bool>() { *yes } else { *no });
-        }
-        (Func::Where, [_, yes, no]) if yes == no => return Ok(*yes),
-        (Func::Binary(Binary::Eq), [x, Arg::Const(value)])
-        | (Func::Binary(Binary::Eq), [Arg::Const(value), x]) => {
-            // `(x & mask) == value`
-            if value.dtype().is_integer()
-                && let Some(inner) = builder.get(*x)
-                && inner.func == Func::Binary(Binary::And)
-                && let [x, Arg::Const(mask)] | [Arg::Const(mask), x] = inner.args[..]
-            {
-                let test = Func::MaskTest {
-                    mask: mask.bits(),
-                    value: value.bits(),
-                };
-                return builder.step(test, vec![x]);
-            }
-        }
-        _ => {}
-    }
-    builder.step(func, args)
-}
-
-/// Whether converting by way of `through` is the same as converting directly:
-/// `through` holds every value of `from`, and the second conversion depends on
-/// the value alone.
-fn merges(from: DType, through: DType, to: DType) -> bool {
-    let whole = |dtype: DType| dtype == DType::Bool || dtype.is_integer();
-    let holds = match (from, through) {
-        (DType::Bool, _) => true,
-        (_, DType::Bool) => false,
-        (from, through) => match (from.integer_range(), through.integer_range()) {
-            (Some(from), Some(through)) => through.0 <= from.0 && from.1 <= through.1,
-            (Some((low, high)), None) => {
-                let digits = match through {
-                    DType::Float16 => 11,
-                    DType::Float32 => 24,
-                    _ => 53,
-                };
-                let limit = 1i128 << digits;
-                -limit <= low && high <= limit
-            }
-            (None, Some(_)) => false,
-            (None, None) => through.size() >= from.size(),
-        },
-    };
-    // A float becomes the nearest integer of a type, an integer wraps; half
-    // precision is reached through single by some types and directly by others.
-    let same_rule = whole(from) == whole(through) || !whole(to);
-    holds && same_rule && to != DType::Float16
 }
 
 /// The plan with its programs taken apart again, for a plan that comes

@@ -10,12 +10,14 @@ mod project;
 mod rechunk;
 mod rewrite;
 mod share;
+mod simplify;
 mod slice;
 
 pub use fuse::{fuse, unfuse};
 pub use project::project;
 pub use rechunk::rechunk;
 pub use share::share;
+pub use simplify::simplify;
 pub use slice::slice;
 
 use crate::error::Result;
@@ -35,7 +37,7 @@ pub(crate) fn optimize_with(plan: &Plan, together: bool) -> Result<Plan> {
     let plan = unfuse(plan)?;
     let plan = rechunk(&plan)?;
     let plan = slice(&plan)?;
-    let plan = share(&plan)?;
+    let plan = simplify(&plan)?;
     let plan = fuse::fuse_with(&plan, together)?;
     project(&plan)
 }

@@ -18,16 +18,23 @@ use crate::value::Const;
 /// # Errors
 /// Only for a defect of this crate.
 pub fn share(plan: &Plan) -> Result<Plan> {
-    let mut known: HashMap<Content, NodeRef> = HashMap::new();
+    let mut known = Known::default();
     rewrite(plan, |node, inputs| {
-        let content = Content::of(node, &inputs);
-        if let Some(same) = known.get(&content) {
-            return Ok(Arc::clone(same));
-        }
-        let node = with_inputs(node, inputs)?;
-        known.insert(content, Arc::clone(&node));
-        Ok(node)
+        Ok(known.one(with_inputs(node, inputs)?))
     })
+}
+
+/// The nodes that have been met, by content.
+#[derive(Default)]
+pub(super) struct Known(HashMap<Content, NodeRef>);
+
+impl Known {
+    /// The node, or the one of the same content that was met before. Its inputs
+    /// have to be such nodes.
+    pub(super) fn one(&mut self, node: NodeRef) -> NodeRef {
+        let content = Content::of(&node);
+        Arc::clone(self.0.entry(content).or_insert(node))
+    }
 }
 
 /// What a node is, apart from where it lies in memory.
@@ -56,7 +63,7 @@ enum Operation {
 }
 
 impl Content {
-    fn of(node: &NodeRef, inputs: &[NodeRef]) -> Content {
+    fn of(node: &NodeRef) -> Content {
         let schema = node.schema();
         let operation = match node.op() {
             Op::Source(source) => Operation::Source(
@@ -76,7 +83,7 @@ impl Content {
         };
         Content {
             operation,
-            inputs: inputs.iter().map(Arc::as_ptr).collect(),
+            inputs: node.inputs().iter().map(Arc::as_ptr).collect(),
             dims: Arc::clone(&schema.dims),
             shape: Arc::clone(&schema.shape),
         }
