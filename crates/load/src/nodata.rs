@@ -37,7 +37,7 @@ impl<T: Sample> Missing<T> {
         let value = nodata
             .and_then(T::from_number)
             .filter(|value| !value.is_nan());
-        match (T::DTYPE.is_float(), value) {
+        match (T::IS_FLOAT, value) {
             (true, value) => Missing::Nan(value),
             (false, Some(value)) => Missing::Value(value),
             (false, None) => Missing::Never,

@@ -10,6 +10,7 @@
 //! source pixels that it takes. It does not depend on the window, the chunk or
 //! the other pixels of the row: chunked and whole give the same bits.
 
+mod locate;
 mod mode;
 mod points;
 mod sample;
@@ -32,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::fuse::RowSink;
 use crate::params::Resampling;
 use mode::Votes;
-use points::{Corners, Margin, TapScratch};
+use points::{Corners, Margin, PointScratch};
 use separable::{RowScratch, Taps};
 use taps::{Cover, Filter, TapRule, pixel_at, widened_radius};
 
@@ -101,6 +102,21 @@ impl Kernel {
                 widened_radius(filter, scales.0),
                 widened_radius(filter, scales.1),
             ),
+        }
+    }
+
+    /// How many taps (x, y) a position has at most; 0 for kernels that look
+    /// missing pixels up one by one.
+    fn n_taps(&self) -> (usize, usize) {
+        match *self {
+            Kernel::Nearest | Kernel::Mode(_) => (0, 0),
+            Kernel::Average(margin) => margin.most_taps(),
+            Kernel::Bilinear => (2, 2),
+            Kernel::Cubic => (4, 4),
+            Kernel::Widened { .. } => {
+                let (x, y) = self.reach();
+                (2 * x, 2 * y)
+            }
         }
     }
 
@@ -178,7 +194,7 @@ pub(crate) struct WarpScratch {
     valid: Vec<u8>,
     taps: Taps,
     row: RowScratch,
-    tap: TapScratch,
+    point: PointScratch,
     xs: Vec<f64>,
     ys: Vec<f64>,
     xs2: Vec<f64>,
@@ -409,67 +425,68 @@ impl<W: Sample> Warp<'_, W> {
         values: &mut [W],
         sink: &mut dyn RowSink<W>,
     ) {
-        let n = self.dst.cols.len();
-        for coordinates in [
-            &mut scratch.xs,
-            &mut scratch.ys,
-            &mut scratch.xs2,
-            &mut scratch.ys2,
-        ] {
-            coordinates.clear();
-            coordinates.resize(n, f64::NAN);
-        }
+        let n = self.dst.cols.len().min(SEGMENT);
         let WarpScratch {
             valid,
-            tap,
+            point,
             xs,
             ys,
             xs2,
             ys2,
             ..
         } = scratch;
+        for coordinates in [&mut *xs, &mut *ys, &mut *xs2, &mut *ys2] {
+            coordinates.clear();
+            coordinates.resize(n, f64::NAN);
+        }
         let mut votes = Votes::default();
+        point.start(&self.src, self.kernel.n_taps());
         for row in self.dst.rows.clone() {
             let chunk_row = row - self.origin.0;
             if !sink.wants(chunk_row) {
                 continue;
             }
-            let cols = self.dst.cols.clone();
-            if self.kernel.covers_area() {
-                map.positions(row, cols.clone(), Anchor::UpperLeft, xs, ys);
-                map.positions(row, cols, Anchor::LowerRight, xs2, ys2);
-            } else {
-                map.positions(row, cols, Anchor::Centre, xs, ys);
+            for start in self.dst.cols.clone().step_by(SEGMENT) {
+                let cols = start..(start + SEGMENT).min(self.dst.cols.end);
+                let n = cols.len();
+                let (xs, ys) = (&mut xs[..n], &mut ys[..n]);
+                let (xs2, ys2) = (&mut xs2[..n], &mut ys2[..n]);
+                let (values, valid) = (&mut values[..n], &mut valid[..n]);
+                if self.kernel.covers_area() {
+                    map.positions(row, cols.clone(), Anchor::UpperLeft, xs, ys);
+                    map.positions(row, cols, Anchor::LowerRight, xs2, ys2);
+                } else {
+                    map.positions(row, cols, Anchor::Centre, xs, ys);
+                }
+                let corners = Corners {
+                    left: xs,
+                    top: ys,
+                    right: xs2,
+                    bottom: ys2,
+                };
+                match self.kernel {
+                    Kernel::Nearest => points::nearest(&self.src, point, xs, ys, values, valid),
+                    Kernel::Bilinear => points::bilinear(&self.src, point, xs, ys, values, valid),
+                    Kernel::Cubic => points::cubic(&self.src, point, xs, ys, values, valid),
+                    Kernel::Widened { filter, scales } => {
+                        points::widened(&self.src, filter, scales, point, xs, ys, values, valid);
+                    }
+                    Kernel::Average(margin) => {
+                        points::average(&self.src, margin, corners, point, values, valid);
+                    }
+                    Kernel::Mode(margin) => {
+                        mode::mode(&self.src, margin, corners, &mut votes, values, valid);
+                    }
+                }
+                sink.put(chunk_row, start - self.origin.1, values, Some(valid));
             }
-            let corners = Corners {
-                left: xs,
-                top: ys,
-                right: xs2,
-                bottom: ys2,
-            };
-            match self.kernel {
-                Kernel::Nearest => points::nearest(&self.src, xs, ys, values, valid),
-                Kernel::Bilinear => points::bilinear(&self.src, xs, ys, values, valid),
-                Kernel::Cubic => points::cubic(&self.src, xs, ys, values, valid),
-                Kernel::Widened { filter, scales } => {
-                    points::widened(&self.src, filter, scales, tap, xs, ys, values, valid);
-                }
-                Kernel::Average(margin) => {
-                    points::average(&self.src, margin, corners, values, valid);
-                }
-                Kernel::Mode(margin) => {
-                    mode::mode(&self.src, margin, corners, &mut votes, values, valid);
-                }
-            }
-            sink.put(
-                chunk_row,
-                self.dst.cols.start - self.origin.1,
-                values,
-                Some(valid),
-            );
         }
     }
 }
+
+/// Output pixels that are computed in one go, so that all there is of them
+/// stays in the nearest cache.
+const SEGMENT: usize = 512;
 
 /// The centre of a pixel.
 #[inline(always)]

@@ -10,6 +10,9 @@ use crate::buffer::Pixel;
 
 /// A pixel type that kernels can compute with.
 pub(crate) trait Sample: Pixel {
+    /// Whether there is a NaN.
+    const IS_FLOAT: bool = false;
+
     /// The value; 64-bit integers past 2^53 are rounded.
     fn to_f64(self) -> f64;
 
@@ -116,6 +119,8 @@ macro_rules! large_integer {
 large_integer!(i64, u64);
 
 impl Sample for f16 {
+    const IS_FLOAT: bool = true;
+
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f16::to_f64(self)
@@ -145,6 +150,8 @@ impl Sample for f16 {
 }
 
 impl Sample for f32 {
+    const IS_FLOAT: bool = true;
+
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
@@ -175,6 +182,8 @@ impl Sample for f32 {
 }
 
 impl Sample for f64 {
+    const IS_FLOAT: bool = true;
+
     #[inline(always)]
     fn to_f64(self) -> f64 {
         self

@@ -44,27 +44,22 @@ impl Filter {
         }
     }
 
-    /// The filter's value at distance `x`.
+    /// The filter's value at distance `x`. Both branches are computed, so that
+    /// several distances can be at once.
     #[inline(always)]
     fn at(self, x: f64) -> f64 {
         let x = x.abs();
         match self {
             Filter::Bilinear => {
-                if x <= 1.0 {
-                    1.0 - x
-                } else {
-                    0.0
-                }
+                let slope = 1.0 - x;
+                if slope > 0.0 { slope } else { 0.0 }
             }
             Filter::Cubic => {
                 let square = x * x;
-                if x <= 1.0 {
-                    square * (1.5 * x - 2.5) + 1.0
-                } else if x <= 2.0 {
-                    square * (-0.5 * x + 2.5) - 4.0 * x + 2.0
-                } else {
-                    0.0
-                }
+                let near = square * (1.5 * x - 2.5) + 1.0;
+                let far = square * (-0.5 * x + 2.5) - 4.0 * x + 2.0;
+                let outer = if x <= 2.0 { far } else { 0.0 };
+                if x <= 1.0 { near } else { outer }
             }
         }
     }
@@ -89,6 +84,25 @@ impl TapRule {
             TapRule::Cubic => 4,
             TapRule::Widened { filter, scale } => 2 * widened_radius(filter, scale),
         }
+    }
+
+    /// The weights, not normalised, of all taps of a widened filter around a
+    /// position that is `fraction` past a pixel's centre, and their sum.
+    ///
+    /// `weights` has as many places as the filter has taps.
+    #[inline(always)]
+    pub(crate) fn widened(self, fraction: f64, weights: &mut [f64]) -> f64 {
+        let TapRule::Widened { filter, scale } = self else {
+            return 0.0;
+        };
+        let n = weights.len();
+        // Half of the taps lie at or before the position.
+        #[allow(clippy::cast_precision_loss, reason = "fewer taps than pixels")]
+        let first = 1.0 - (n / 2) as f64 - fraction;
+        for (tap, weight) in (0u32..).zip(weights.iter_mut()) {
+            *weight = filter.at((first + f64::from(tap)) * scale);
+        }
+        weights.iter().fold(0.0, |sum, weight| sum + weight)
     }
 
     /// Puts the weights for position `x` of an axis of `n` pixels into

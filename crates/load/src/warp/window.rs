@@ -61,6 +61,18 @@ impl<'a, T: Copy> SourceWindow<'a, T> {
         self.full_cols
     }
 
+    /// First row of the window.
+    #[inline(always)]
+    pub(crate) fn row0(&self) -> i32 {
+        self.row0
+    }
+
+    /// Rows of the window.
+    #[inline(always)]
+    pub(crate) fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
     /// First column of the window.
     #[inline(always)]
     pub(crate) fn col0(&self) -> i32 {

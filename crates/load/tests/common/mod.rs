@@ -1,6 +1,10 @@
 //! What several tests load with: rasters in memory, a loader over them.
 
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test includes this and uses a part"
+)]
 
 use std::sync::Arc;
 
