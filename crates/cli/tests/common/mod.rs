@@ -11,13 +11,13 @@ const ROWS: usize = 40;
 const COLS: usize = 50;
 
 /// A folder with a product, scenes of it, and an index.
-pub struct Archive {
+pub(crate) struct Archive {
     folder: tempfile::TempDir,
 }
 
 impl Archive {
     /// Three scenes of two solar days, indexed.
-    pub fn indexed() -> Self {
+    pub(crate) fn indexed() -> Self {
         let archive = Self::unindexed();
         archive.run(&["system", "init"]);
         archive.run(&["product", "add", &archive.text("product.yaml")]);
@@ -26,7 +26,7 @@ impl Archive {
     }
 
     /// The same, not indexed yet.
-    pub fn unindexed() -> Self {
+    pub(crate) fn unindexed() -> Self {
         let archive = Self {
             folder: tempfile::tempdir().expect("a folder"),
         };
@@ -93,16 +93,16 @@ impl Archive {
         std::fs::write(folder.join("odc-metadata.yaml"), document).expect("written");
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).to_str().expect("UTF-8").to_owned()
     }
 
     /// Runs the command on this archive's index; it has to succeed.
-    pub fn run(&self, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let output = self.try_run(arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "datacube {arguments:?}: {stderr}");
@@ -110,7 +110,7 @@ impl Archive {
     }
 
     /// Runs the command; gives back its exit status and what it said on standard error.
-    pub fn fail(&self, arguments: &[&str]) -> (i32, String) {
+    pub(crate) fn fail(&self, arguments: &[&str]) -> (i32, String) {
         let output = self.try_run(arguments);
         let stderr = String::from_utf8(output.stderr).expect("UTF-8");
         let status = output.status.code().expect("not killed");
@@ -130,7 +130,7 @@ impl Archive {
 }
 
 /// The binary with an environment of its own.
-pub fn command(home: &Path) -> Command {
+pub(crate) fn command(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_datacube"));
     command
         .current_dir(home)

@@ -148,9 +148,6 @@ fn simplified(func: Func, operands: &[Operand], node: &Node) -> Result<NodeRef> 
 fn elementwise(func: Func, operands: &[Operand]) -> Result<NodeRef> {
     let mut inputs: Vec<NodeRef> = Vec::new();
     let mut args = Vec::with_capacity(operands.len());
-    let all_constant = operands
-        .iter()
-        .all(|operand| matches!(operand, Operand::Const(_)));
     for operand in operands {
         let node = match operand {
             Operand::Const(value) => {

@@ -162,16 +162,6 @@ impl Builder {
         }
     }
 
-    /// The function and operands of a value, where it is a step.
-    pub(crate) fn get(&self, arg: Arg) -> Option<&Step> {
-        match arg {
-            Arg::Value(value) => self
-                .steps
-                .get((value as usize).checked_sub(self.inputs.len())?),
-            Arg::Const(_) => None,
-        }
-    }
-
     /// The program of these outputs; what they do not need is left out.
     pub(crate) fn finish(mut self, outputs: &[Arg]) -> Result<Program> {
         let mut values = Vec::with_capacity(outputs.len());

@@ -17,18 +17,18 @@ use half::f16;
 
 /// What sources were asked for.
 #[derive(Debug, Default)]
-pub struct Log {
+pub(crate) struct Log {
     reads: parking_lot::Mutex<Vec<(String, Region)>>,
-    pub decodes: AtomicUsize,
+    pub(crate) decodes: AtomicUsize,
 }
 
 impl Log {
-    pub fn new() -> Arc<Log> {
+    pub(crate) fn new() -> Arc<Log> {
         Arc::default()
     }
 
     /// The regions that were fetched of source `name`, sorted.
-    pub fn regions(&self, name: &str) -> Vec<Region> {
+    pub(crate) fn regions(&self, name: &str) -> Vec<Region> {
         let reads = self.reads.lock();
         let mut regions: Vec<Region> = reads
             .iter()
@@ -39,18 +39,18 @@ impl Log {
         regions
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.reads.lock().len()
     }
 
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.reads.lock().clear();
     }
 }
 
 /// What goes wrong, and at which pixel.
 #[derive(Clone, Debug)]
-pub enum Fault {
+pub(crate) enum Fault {
     FetchFails { at: Vec<usize>, transient: bool },
     DecodeFails { at: Vec<usize> },
     FetchPanics { at: Vec<usize> },
@@ -59,20 +59,20 @@ pub enum Fault {
 }
 
 #[derive(Clone, Debug)]
-pub struct Pattern {
-    pub name: String,
-    pub shape: Vec<usize>,
-    pub dtype: DType,
-    pub seed: u64,
-    pub log: Arc<Log>,
-    pub fault: Option<Fault>,
-    pub delay: Duration,
+pub(crate) struct Pattern {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) dtype: DType,
+    pub(crate) seed: u64,
+    pub(crate) log: Arc<Log>,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) delay: Duration,
     /// Bytes that decoding claims to need.
-    pub scratch: u64,
+    pub(crate) scratch: u64,
 }
 
 impl Pattern {
-    pub fn new(name: &str, shape: &[usize], dtype: DType, log: &Arc<Log>) -> Pattern {
+    pub(crate) fn new(name: &str, shape: &[usize], dtype: DType, log: &Arc<Log>) -> Pattern {
         Pattern {
             name: name.to_owned(),
             shape: shape.to_vec(),
@@ -87,22 +87,22 @@ impl Pattern {
         }
     }
 
-    pub fn seed(mut self, seed: u64) -> Pattern {
+    pub(crate) fn seed(mut self, seed: u64) -> Pattern {
         self.seed = seed;
         self
     }
 
-    pub fn fault(mut self, fault: Fault) -> Pattern {
+    pub(crate) fn fault(mut self, fault: Fault) -> Pattern {
         self.fault = Some(fault);
         self
     }
 
-    pub fn delay(mut self, delay: Duration) -> Pattern {
+    pub(crate) fn delay(mut self, delay: Duration) -> Pattern {
         self.delay = delay;
         self
     }
 
-    pub fn array(self, dims: &[&str], chunks: &Chunks) -> DataArray {
+    pub(crate) fn array(self, dims: &[&str], chunks: &Chunks) -> DataArray {
         let name = self.name.clone();
         DataArray::from_source(
             name,
@@ -126,7 +126,7 @@ impl Pattern {
 
 /// The pixel at a linear index: small and large values, zeros, and for floats
 /// NaN, infinities and negative zero.
-pub fn pixel(seed: u64, index: usize) -> (u64, f64) {
+pub(crate) fn pixel(seed: u64, index: usize) -> (u64, f64) {
     let mut x = seed
         .wrapping_mul(0x9e37_79b9_7f4a_7c15)
         .wrapping_add(index as u64);
@@ -293,7 +293,7 @@ impl ChunkSource for Pattern {
 }
 
 /// Rebuilds patterns; their reads go to `log`.
-pub fn codec(log: &Arc<Log>) -> SourceCodec {
+pub(crate) fn codec(log: &Arc<Log>) -> SourceCodec {
     let log = Arc::clone(log);
     SourceCodec::new().with("test.pattern", move |bytes| {
         let (name, shape, dtype, seed): (String, Vec<usize>, DType, u64) =
@@ -304,7 +304,7 @@ pub fn codec(log: &Arc<Log>) -> SourceCodec {
 }
 
 /// Whether two arrays of bytes are the same pixels, NaN equal to NaN.
-pub fn same_pixels(dtype: DType, a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same_pixels(dtype: DType, a: &[u8], b: &[u8]) -> bool {
     if a == b {
         return true;
     }

@@ -15,13 +15,13 @@ use datacube_load::{
 };
 
 /// A loader over rasters in memory.
-pub fn loader(rasters: &MemoryRasters) -> Loader {
+pub(crate) fn loader(rasters: &MemoryRasters) -> Loader {
     Loader::with_opener(Arc::new(rasters.clone()), LoaderOptions::default())
 }
 
 /// An archive of one plane whose members are these sources, all of which may
 /// touch the whole grid.
-pub fn archive(
+pub(crate) fn archive(
     geobox: &GeoBox,
     params: BandParams,
     sources: impl IntoIterator<Item = RasterSource>,
@@ -38,7 +38,7 @@ pub fn archive(
 }
 
 /// Fetches and decodes `window` of the first band of a plane.
-pub fn try_load<T: Pixel>(
+pub(crate) fn try_load<T: Pixel>(
     loader: &Loader,
     archive: &Archive,
     plane: usize,
@@ -52,13 +52,13 @@ pub fn try_load<T: Pixel>(
 }
 
 /// As [`try_load`], of the whole first plane.
-pub fn load<T: Pixel>(loader: &Loader, archive: &Archive) -> Vec<T> {
+pub(crate) fn load<T: Pixel>(loader: &Loader, archive: &Archive) -> Vec<T> {
     let whole = PixelWindow::full(archive.geobox().shape());
     try_load(loader, archive, 0, whole).expect("loads").0
 }
 
 /// Waits for a future.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime")
