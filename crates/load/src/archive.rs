@@ -235,7 +235,7 @@ impl Archive {
                 .collect();
         }
         let entries = self.index().touching(planes, window);
-        let mut found: Vec<usize> = entries.filter_map(|entry| plane_of(entry)).collect();
+        let mut found: Vec<usize> = entries.filter_map(plane_of).collect();
         found.sort_unstable();
         found.dedup();
         found

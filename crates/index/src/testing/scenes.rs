@@ -102,7 +102,7 @@ pub fn product_of(name: &str, metadata_type: &MetadataType) -> Arc<Product> {
 /// use datacube_index::testing::{Scene, product};
 ///
 /// let scene = Scene::new(&product("ls"), 7).at(147.0, -35.0).time("2020-02-03T00:10:00Z");
-/// assert_eq!(scene.dataset().crs().epsg(), Some(32655));
+/// assert_eq!(scene.dataset().crs().epsg(), Some(32755));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Scene {

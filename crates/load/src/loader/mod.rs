@@ -102,7 +102,7 @@ pub struct Loader {
     opener: Arc<dyn RasterOpener>,
     concurrent_reads: usize,
     prepared: PreparedCache,
-    scratch: Mutex<Vec<Box<Scratch>>>,
+    scratch: Mutex<Vec<Scratch>>,
 }
 
 impl Loader {

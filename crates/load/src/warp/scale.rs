@@ -76,7 +76,7 @@ pub(crate) fn axis_scale(positions: &[f64], n_out: usize, n_src: usize, radius: 
     let low = round_if_close(finite.clone().fold(f64::INFINITY, f64::min));
     let high = round_if_close(finite.fold(f64::NEG_INFINITY, f64::max));
     let (n_out, n_src, radius) = (float(n_out), float(n_src), float(radius));
-    if !(low <= high) || low > n_src || high < 0.0 || n_out == 0.0 {
+    if low > high || low > n_src || high < 0.0 || n_out == 0.0 {
         return 1.0;
     }
 

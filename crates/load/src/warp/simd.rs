@@ -14,12 +14,15 @@ macro_rules! widest {
         ) $(-> $ret:ty)? $body:block
     ) => {
         $(#[$meta])*
+        #[allow(clippy::too_many_arguments, reason = "as many as the function that is compiled twice")]
         $vis fn $name<$($generic: $bound),*>($($arg: $type),*) $(-> $ret)? {
+            #[allow(clippy::too_many_arguments, reason = "as many as the function that is compiled twice")]
             #[inline(always)]
             fn body<$($generic: $bound),*>($($arg: $type),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
+                #[allow(clippy::too_many_arguments, reason = "as many as the function that is compiled twice")]
                 #[target_feature(enable = "avx2")]
                 fn avx2<$($generic: $bound),*>($($arg: $type),*) $(-> $ret)? {
                     body($($arg),*)
