@@ -30,26 +30,32 @@ import numpy as np
 import peer
 
 PAIRS = [("ours-unit", "datacube"), ("ours-unit", "gdal-unit"), ("ours-auto", "odc-stac"), ("ours-auto", "gdal-auto")]
-ODC, GDAL = ("datacube", "odc-stac"), ("gdal-auto", "gdal-unit")
 REASONS = {
-    1: "Half a pixel off the sources' grid, nearest: every pixel is a tie.  Both ODC loaders paste any shift under "
-       "0.9 px and so take the pixel up and left of it; GDAL's warper takes the one down and right.",
-    2: "Coarser than the sources: both ODC loaders first decimate (datacube by GDAL's nearest read, odc-stac by "
-       "choosing an overview) and resample what is left; GDAL here reads full resolution.",
-    3: "NDVI follows the QA band, which is taken by nearest: reason 1 or 2 decides its mask.",
+    1: "Half a pixel off the sources' grid every pixel is a tie under nearest.  Both ODC loaders and this project paste, "
+       "and take the pixel up and left of it; GDAL's warper takes the one down and right.",
+    2: "Coarser than the sources: both ODC loaders decimate first (datacube by GDAL's nearest read, odc-stac by "
+       "choosing an overview) and resample what is left.  GDAL here, and this project for every method but nearest, "
+       "start from full resolution.",
+    3: "Coarser than the sources, nearest: single pixels, but of which image?  odc-stac and this project read the "
+       "overview that is just finer than the output, datacube has GDAL decimate, GDAL here reads full resolution.",
+    4: "NDVI is masked by the flags, which are always taken by nearest: where reason 1 or 3 holds for the flags it "
+       "decides which pixels have an NDVI.",
 }
 
 
 def known_reason(a, b, case, name):
     """The number of the reason why two engines may differ in this case, or None."""
     grid, method = case.name.rsplit("-", 1)
-    flags = name == case.qa or name == "ndvi"
-    odc = a in ODC or b in ODC
-    coarse = grid in ("utm54_120", "albers_100")
-    if odc and coarse:
-        return 3 if name == "ndvi" else 2
-    if (a in ODC) != (b in ODC) and grid == "utm54_half" and (method == "nearest" or flags):
-        return 3 if name == "ndvi" and method != "nearest" else 1
+    single = method == "nearest" or name == case.qa
+    kinds = {engine.split("-")[0] for engine in (a, b)}   # ours, datacube, odc, gdal
+    if grid == "utm54_half" and "gdal" in kinds:
+        return 1 if single else 4 if name == "ndvi" else None
+    if grid in ("utm54_120", "albers_100"):
+        if single and kinds != {"ours", "odc"}:
+            return 3
+        if {"datacube", "odc"} & kinds:
+            return 2
+        return 4 if name == "ndvi" else None
     return None
 
 
