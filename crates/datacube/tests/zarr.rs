@@ -178,9 +178,8 @@ fn write(path: &Path, cut: [usize; 3]) -> Value {
         std::fs::write(&raw, &bytes).unwrap();
         all_pixels.push(bytes);
         let mut attrs = variable.attrs.clone();
-        let flags = attrs.remove("flags_definition");
-        if let Some(flags) = &flags {
-            attrs.insert("flags_definition".into(), flags.to_string().into());
+        let has_flags = attrs.contains_key("flags_definition");
+        if has_flags {
             attrs.insert("flag_masks".into(), json!([1, 8, 8]));
             attrs.insert("flag_values".into(), json!([1, 0, 8]));
             attrs.insert(
@@ -191,7 +190,7 @@ fn write(path: &Path, cut: [usize; 3]) -> Value {
         variables.push(json!({
             "name": variable.name, "dtype": variable.dtype.name(), "dims": variable.dims,
             "shape": variable.shape, "chunks": variable.chunks, "raw": raw, "attrs": attrs,
-            "flags": flags.is_some(),
+            "flags": has_flags,
             "nodata": variable.nodata.map(|nodata| {
                 if nodata.is_nan() { json!("nan") } else { json!(nodata.as_f64()) }
             }),

@@ -17,14 +17,11 @@ pub(super) fn variable_attrs(
     auxiliary: &[&str],
 ) -> Map<String, Value> {
     let mut out = attrs.clone();
-    let flags = out.remove("flags_definition");
-    if let Some(definition) = &flags {
+    if let Some(definition) = attrs.get("flags_definition") {
+        // Beside ODC's own definition, which stays a map: `masking.make_mask` of
+        // Python's datacube takes it as it comes out of the store.
         out.extend(flag_attrs(definition));
-        out.insert("flags_definition".into(), definition.to_string().into());
-    }
-    if let Some(nodata) = nodata
-        && flags.is_none()
-    {
+    } else if let Some(nodata) = nodata {
         out.insert("_FillValue".into(), fill_value_attr(nodata, dtype));
     }
     if !auxiliary.is_empty() {
@@ -264,7 +261,7 @@ mod tests {
             !out.contains_key("_FillValue"),
             "flags have to stay integers"
         );
-        assert!(out["flags_definition"].is_string());
+        assert!(out["flags_definition"].is_object(), "as Python's datacube has it");
         assert_eq!(out["grid_mapping"], "spatial_ref");
     }
 
