@@ -121,7 +121,7 @@ async fn add_product(index: &dyn Index, document: Value) -> Result<Added> {
         .metadata_types()
         .await?
         .iter()
-        .map(|found| MetadataType::clone(found))
+        .map(|found| found.as_ref().clone())
         .collect();
     let product = Product::from_document(document, &types).map_err(datacube_model::Error::from)?;
     if index

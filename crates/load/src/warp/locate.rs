@@ -344,7 +344,7 @@ mod tests {
                 continue;
             }
             let (col, right) = split(x);
-            let inside = col - 1 >= 3 && col + 2 < 12;
+            let inside = (4..10).contains(&col);
             assert_eq!(places.cols[idx], if inside { col - 4 } else { EDGE }, "{x}");
             assert_eq!(places.right[idx], right);
         }
@@ -360,7 +360,7 @@ mod tests {
             let mut found = Covers::default();
             found.find(extents(&src).1, 2.0, &xs, &ends);
             for (idx, (&a, &b)) in xs.iter().zip(&ends).enumerate() {
-                let near = |x: f64| x >= -2.0 && x <= 15.0;
+                let near = |x: f64| (-2.0..=15.0).contains(&x);
                 let expected = Cover::new(a, b, 13)
                     .filter(|cover| near(a) && near(b) && cover.start >= 3 && cover.end <= 12);
                 let Some(cover) = expected else {
