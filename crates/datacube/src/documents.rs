@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datacube_index::{AddOptions, AddOutcome, Added, Index};
-use datacube_model::{
-    Dataset, LocatedDocument, MetadataType, Product, match_product, parse_documents,
-};
+use datacube_model::{Dataset, LocatedDocument, Product, match_product, parse_documents};
 use serde_json::Value;
 use uuid::Uuid;
 use walkdir::WalkDir;
@@ -117,12 +115,7 @@ pub(crate) async fn add_products(index: &dyn Index, path: &Path) -> Result<Vec<D
 }
 
 async fn add_product(index: &dyn Index, document: Value) -> Result<Added> {
-    let types: Vec<MetadataType> = index
-        .metadata_types()
-        .await?
-        .iter()
-        .map(|found| found.as_ref().clone())
-        .collect();
+    let types = index.metadata_types().await?;
     let product = Product::from_document(document, &types).map_err(datacube_model::Error::from)?;
     if index
         .metadata_type(product.metadata_type().name())
