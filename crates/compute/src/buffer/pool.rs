@@ -154,7 +154,7 @@ mod tests {
     fn classes_waste_little() {
         for len in [1, 64, 65, 1000, 100_000, 12_345_678] {
             let class = size_class(len);
-            assert!(class >= len && class % ALIGNMENT == 0);
+            assert!(class >= len && class.is_multiple_of(ALIGNMENT));
             assert!(len < 1024 || class <= len + len / 8, "{len} {class}");
         }
     }
