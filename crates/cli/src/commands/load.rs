@@ -293,7 +293,7 @@ fn select(
         let one = cube.get(&mask.measurement)?.make_mask(&mask.request);
         clear = Some(match clear {
             None => one,
-            Some(others) => (&others & &one),
+            Some(others) => &others & &one,
         });
     }
     let mut result = cube.clone();

@@ -43,7 +43,10 @@ fn check(args: &Args) -> Result<ExitCode> {
         hide_password(&resolved.index_url)
     ))?;
     output::line(format!("Found by:         {origin}"))?;
-    let info = Datacube::open_with(options).and_then(|dc| dc.check());
+    let info = match Datacube::open_with(options) {
+        Ok(dc) => dc.check(),
+        Err(error) => Err(error),
+    };
     match info {
         Ok(info) => {
             output::line(format!("Index driver:     {}", info.driver))?;
