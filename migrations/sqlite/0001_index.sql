@@ -87,7 +87,7 @@ CREATE TABLE dataset (
 CREATE INDEX dataset_product_order
     ON dataset (product, center_us, id, begin_us, end_us, archived_us);
 CREATE INDEX dataset_order
-    ON dataset (center_us, id, begin_us, end_us, archived_us);
+    ON dataset (center_us, id, product, begin_us, end_us, archived_us);
 
 CREATE TABLE document (
     dataset INTEGER PRIMARY KEY REFERENCES dataset (key) ON DELETE CASCADE,

@@ -1,9 +1,37 @@
-//! Where two documents differ, path by path, in words.
+//! Whether what is given is what the index has, and where it differs: path by
+//! path, in words.
 
 use serde_json::Value;
+use uuid::Uuid;
+
+use crate::catalog::Added;
+use crate::error::{Error, Kind, Result};
+
+/// Refuses a definition that is not the one stored under its name.
+pub(crate) fn same(kind: Kind, name: &str, stored: &Value, given: &Value) -> Result<Added> {
+    if stored == given {
+        return Ok(Added::AlreadyThere);
+    }
+    Err(Error::DifferentDefinition {
+        kind,
+        name: name.to_owned(),
+        differences: differences(stored, given),
+    })
+}
+
+/// Refuses a document that is not the one stored under its id.
+pub(crate) fn same_dataset(id: Uuid, stored: &Value, given: &Value) -> Result<Added> {
+    if stored == given {
+        return Ok(Added::AlreadyThere);
+    }
+    Err(Error::DifferentDocument {
+        id,
+        differences: differences(stored, given),
+    })
+}
 
 /// One line for each place where `given` is not what the index has.
-pub(crate) fn differences(stored: &Value, given: &Value) -> Vec<String> {
+fn differences(stored: &Value, given: &Value) -> Vec<String> {
     let mut out = Vec::new();
     compare("", stored, given, &mut out);
     out

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::catalog::{
     AddOptions, AddOutcome, Added, ArchiveReport, Index, IndexInfo, InitOptions, InitOutcome,
 };
-use crate::differences::differences;
+use crate::differences::{same, same_dataset};
 use crate::error::{Error, Kind, Result};
 use crate::query::Query;
 use crate::record::Record;
@@ -202,38 +202,6 @@ impl State {
         }
         report
     }
-}
-
-/// Refuses a definition that is not the one stored under its name.
-pub(crate) fn same(
-    kind: Kind,
-    name: &str,
-    stored: &serde_json::Value,
-    given: &serde_json::Value,
-) -> Result<Added> {
-    if stored == given {
-        return Ok(Added::AlreadyThere);
-    }
-    Err(Error::DifferentDefinition {
-        kind,
-        name: name.to_owned(),
-        differences: differences(stored, given),
-    })
-}
-
-/// Refuses a document that is not the one stored under its id.
-pub(crate) fn same_dataset(
-    id: Uuid,
-    stored: &serde_json::Value,
-    given: &serde_json::Value,
-) -> Result<Added> {
-    if stored == given {
-        return Ok(Added::AlreadyThere);
-    }
-    Err(Error::DifferentDocument {
-        id,
-        differences: differences(stored, given),
-    })
 }
 
 #[async_trait]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::fields::{self, FieldClass, SearchFields};
-use crate::footprint::Footprint;
+use crate::footprint::Area;
 use crate::query::{ArchivedFilter, FieldTest, Query, Scalar};
 use crate::record::{IndexedValue, Record};
 use crate::time_range::{TimeRange, micros};
@@ -29,7 +29,7 @@ pub(crate) struct Resolved {
     /// Closed ranges of microseconds, ordered and apart from each other; empty
     /// for any time.
     pub(crate) times: Vec<(i64, i64)>,
-    pub(crate) area: Option<Footprint>,
+    pub(crate) area: Option<Area>,
     pub(crate) fields: Vec<(Target, Test)>,
     pub(crate) archived: ArchivedFilter,
     pub(crate) limit: Option<usize>,
@@ -99,11 +99,7 @@ impl Resolved {
     /// no place on the earth.
     pub(crate) fn new(query: &Query, products: &[Arc<Product>]) -> Result<Self> {
         let scope = fields::scope(products, &query.products)?;
-        let area = query
-            .geometry
-            .as_ref()
-            .map(Footprint::of_query)
-            .transpose()?;
+        let area = query.geometry.as_ref().map(Area::of_query).transpose()?;
         let unknown = |field: &str| -> Result<Error> {
             Ok(Error::UnknownField {
                 field: field.to_owned(),
@@ -213,7 +209,7 @@ impl Resolved {
         };
         let in_area = || match (&self.area, &record.footprint) {
             (None, _) => true,
-            (Some(area), Some(footprint)) => area.intersects(footprint),
+            (Some(area), Some(footprint)) => area.meets(footprint),
             (Some(_), None) => false,
         };
         self.archived.accepts(is_archived)

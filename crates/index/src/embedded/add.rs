@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::definitions::Definitions;
 use super::{EmbeddedIndex, Transaction};
 use crate::catalog::{AddOptions, AddOutcome, Added};
+use crate::differences::{same, same_dataset};
 use crate::error::{Error, Kind, Result};
-use crate::memory::{same, same_dataset};
 use crate::record::{IndexedValue, Record, sortable};
 use crate::time_range::micros;
 

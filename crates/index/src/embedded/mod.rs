@@ -15,6 +15,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ use uuid::Uuid;
 use crate::catalog::{
     AddOptions, AddOutcome, Added, ArchiveReport, Index, IndexInfo, InitOptions, InitOutcome,
 };
+use crate::differences::same;
 use crate::error::{Error, Kind, Result};
-use crate::memory::same;
 use crate::migrate;
 use crate::open::OpenOptions;
 use crate::query::Query;
@@ -275,28 +276,44 @@ impl EmbeddedIndex {
         let mut connection = self.writer(&connections).await?;
         let mut transaction = self.begin(&mut connection).await?;
         let mut report = ArchiveReport::default();
-        for id in ids {
-            let state: Option<(i64, Option<i64>)> =
-                sqlx::query_as("SELECT key, archived_us FROM dataset WHERE id = ?1")
-                    .bind(id.as_bytes().as_slice())
-                    .fetch_optional(&mut *transaction)
-                    .await
-                    .map_err(&failed)?;
-            let Some((key, stored)) = state else {
-                report.unknown.push(*id);
-                continue;
-            };
-            if stored.is_some() == archived_us.is_some() {
-                report.unchanged.push(*id);
-                continue;
+        let mut seen = HashSet::new();
+        for chunk in ids.chunks(1000) {
+            let rows: Vec<(Uuid, i64, Option<i64>)> = sqlx::query_as(
+                "SELECT d.id, d.key, d.archived_us FROM json_each(?1) AS given \
+                 CROSS JOIN dataset AS d ON d.id = unhex(given.value)",
+            )
+            .bind(read::hex_list(chunk))
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+            let states: HashMap<Uuid, (i64, bool)> = rows
+                .into_iter()
+                .map(|(id, key, archived_us)| (id, (key, archived_us.is_some())))
+                .collect();
+            let mut keys = Vec::new();
+            for id in chunk {
+                match states.get(id) {
+                    None => report.unknown.push(*id),
+                    Some((key, is_archived)) => {
+                        // A second mention finds it in its new state.
+                        if seen.insert(*id) && *is_archived != archived_us.is_some() {
+                            keys.push(*key);
+                            report.changed.push(*id);
+                        } else {
+                            report.unchanged.push(*id);
+                        }
+                    }
+                }
             }
-            sqlx::query("UPDATE dataset SET archived_us = ?1 WHERE key = ?2")
-                .bind(archived_us)
-                .bind(key)
-                .execute(&mut *transaction)
-                .await
-                .map_err(&failed)?;
-            report.changed.push(*id);
+            sqlx::query(
+                "UPDATE dataset SET archived_us = ?1 \
+                 WHERE key IN (SELECT value FROM json_each(?2))",
+            )
+            .bind(archived_us)
+            .bind(serde_json::Value::from(keys).to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(&failed)?;
         }
         self.commit(transaction).await?;
         Ok(report)

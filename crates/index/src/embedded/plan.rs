@@ -15,7 +15,7 @@ use super::definitions::Definitions;
 use super::read::hex_list;
 use super::sql::Statement;
 use crate::error::Result;
-use crate::footprint::Footprint;
+use crate::footprint::{Area, Footprint};
 use crate::resolve::{Resolved, Target, Test};
 
 /// The most candidates that are gathered.
@@ -98,6 +98,7 @@ impl EmbeddedIndex {
             }
         }
         let Some((statement, candidates)) = best else {
+            tracing::debug!(?walk, "no condition names few candidates");
             return Ok(Plan::Walk(walk));
         };
         if walk.is_bounded() {
@@ -170,7 +171,7 @@ impl EmbeddedIndex {
         Ok(places)
     }
 
-    async fn walk(
+    pub(super) async fn walk(
         &self,
         connection: &mut SqliteConnection,
         resolved: &Resolved,
@@ -226,19 +227,8 @@ impl EmbeddedIndex {
         after: Option<Place>,
         n_rows: i64,
     ) -> Result<(Vec<Place>, Option<Place>)> {
-        let mut statement = Statement::default();
-        let mut rows = statement.row_conditions(resolved, known);
-        if let Some(area) = &resolved.area {
-            rows = format!("{rows} AND {}", statement.box_condition(area));
-        }
-        let footprint = footprint_column(resolved);
-        let columns = format!(
-            "SELECT d.key AS key, d.id AS id, d.center_us AS center_us, {footprint} AS footprint"
-        );
-        let arms = walk.arms(&mut statement, &columns, &rows, after);
-        let limit = statement.integer(n_rows);
-        statement.text = format!("{arms} ORDER BY center_us, id LIMIT {limit}");
-        let rows: Vec<Candidate> = statement
+        let rows: Vec<Candidate> = walk
+            .statement(resolved, known, after, n_rows)
             .query()
             .fetch_all(connection)
             .await
@@ -280,6 +270,29 @@ impl EmbeddedIndex {
 impl Walk {
     fn is_bounded(&self) -> bool {
         self.low != i64::MIN || self.high != i64::MAX
+    }
+
+    /// The statement for the next rows of the walk.
+    pub(super) fn statement(
+        &self,
+        resolved: &Resolved,
+        known: &Definitions,
+        after: Option<Place>,
+        n_rows: i64,
+    ) -> Statement {
+        let mut statement = Statement::default();
+        let mut rows = statement.row_conditions(resolved, known);
+        if let Some(area) = &resolved.area {
+            rows = format!("{rows} AND {}", statement.box_condition(area.footprint()));
+        }
+        let footprint = footprint_column(resolved);
+        let columns = format!(
+            "SELECT d.key AS key, d.id AS id, d.center_us AS center_us, {footprint} AS footprint"
+        );
+        let arms = self.arms(&mut statement, &columns, &rows, after);
+        let limit = statement.integer(n_rows);
+        statement.text = format!("{arms} ORDER BY center_us, id LIMIT {limit}");
+        statement
     }
 
     /// One SELECT for each product, or one for all, joined by UNION ALL: with
@@ -326,11 +339,11 @@ impl Walk {
 }
 
 /// The place of a candidate, unless it lies outside of the area.
-fn tested(row: Candidate, area: Option<&Footprint>) -> Option<Place> {
+fn tested(row: Candidate, area: Option<&Area>) -> Option<Place> {
     let (key, id, center_us, footprint) = row;
     if let Some(area) = area {
         let footprint = Footprint::from_wkb(&footprint?)?;
-        if !area.intersects(&footprint) {
+        if !area.meets(&footprint) {
             return None;
         }
     }
@@ -350,7 +363,7 @@ fn candidate_statements(resolved: &Resolved, known: &Definitions) -> Vec<(Statem
     let mut all = Vec::new();
     if let Some(area) = &resolved.area {
         let mut statement = Statement::default();
-        let candidates = statement.box_candidates(area, &resolved.times);
+        let candidates = statement.box_candidates(area.footprint(), &resolved.times);
         all.push((statement, candidates));
     }
     for (target, test) in &resolved.fields {

@@ -10,10 +10,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::EmbeddedIndex;
+use super::plan::Place;
 use crate::catalog::{AddOptions, Index, IndexExt, InitOptions};
 use crate::memory::MemoryIndex;
 use crate::open::OpenOptions;
 use crate::query::{ArchivedFilter, FieldTest, Query};
+use crate::resolve::Resolved;
 use crate::testing::{Scene, product, simple_product};
 use crate::time_range::{TimeRange, from_micros};
 
@@ -289,5 +291,98 @@ proptest! {
             .build()
             .expect("a runtime");
         runtime.block_on(compare(scenes, &archived, &queries, max_candidates));
+    }
+}
+
+/// How SQLite would go about the first step of a walk, and a later one.
+async fn explained(index: &EmbeddedIndex, query: &Query) -> Vec<String> {
+    let known = index.current_definitions().await.expect("read");
+    let resolved = Resolved::new(query, &known.product_list()).expect("a right query");
+    let mut connection = index.reader().await.expect("a connection");
+    let products = resolved.products.as_ref().map(|names| {
+        names
+            .iter()
+            .map(|name| known.product(name).expect("it is there").0)
+            .collect()
+    });
+    let walk = index
+        .walk(&mut connection, &resolved, products)
+        .await
+        .expect("read");
+    let after = Place {
+        center_us: 5,
+        id: uuid::Uuid::nil(),
+        key: 1,
+    };
+    let mut lines = Vec::new();
+    for after in [None, Some(after)] {
+        let mut statement = walk.statement(&resolved, &known, after, 10);
+        statement.text.insert_str(0, "EXPLAIN QUERY PLAN ");
+        let rows: Vec<(i64, i64, i64, String)> = statement
+            .query()
+            .fetch_all(&mut *connection)
+            .await
+            .expect("explained");
+        lines.extend(rows.into_iter().map(|(_, _, _, line)| line));
+    }
+    lines
+}
+
+#[tokio::test]
+async fn every_walk_follows_an_index_and_sorts_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("index.db");
+    let index = EmbeddedIndex::open(&path, &OpenOptions::new())
+        .await
+        .expect("opened");
+    index.init(&InitOptions::default()).await.expect("made");
+    let names: Vec<String> = (0..30).map(|n| format!("p{n}")).collect();
+    for name in &names {
+        index.add_product(&product(name)).await.expect("added");
+    }
+    let time: TimeRange = "2020-03".parse().expect("a month");
+    let area = Rect::new((140.0, -40.0), (141.0, -39.0)).to_polygon();
+    let area = Geometry::new(area, Some(Crs::wgs84())).expect("finite");
+    for (query, expected, n_arms) in [
+        (Query::new(), "USING COVERING INDEX dataset_order (", 1),
+        (
+            Query::new().product("p1").time(time),
+            "USING COVERING INDEX dataset_product_order (",
+            1,
+        ),
+        (
+            Query::new().products(&names[..5]),
+            "USING COVERING INDEX dataset_product_order (",
+            5,
+        ),
+        (
+            Query::new().products(&names[..20]),
+            "USING COVERING INDEX dataset_order (",
+            1,
+        ),
+        (
+            Query::new().product("p1").geometry(area),
+            "USING INDEX dataset_product_order (",
+            1,
+        ),
+    ] {
+        let lines = explained(&index, &query).await;
+        let searches: Vec<&String> = lines
+            .iter()
+            .filter(|line| line.starts_with("SEARCH d "))
+            .collect();
+        assert_eq!(searches.len(), 2 * n_arms, "{query:?}: {lines:#?}");
+        assert!(
+            searches.iter().all(|line| line.contains(expected)),
+            "{query:?}: {lines:#?}"
+        );
+        assert!(
+            !lines.iter().any(|line| line.contains("SCAN d")),
+            "{query:?}: {lines:#?}"
+        );
+        assert!(
+            !lines.iter().any(|line| line.contains("TEMP B-TREE")),
+            "{query:?}: {lines:#?}"
+        );
     }
 }

@@ -10,13 +10,15 @@
 //! to make up for curved edges having been drawn with finitely many points:
 //! what truly meets is never missed.
 
+mod area;
 mod build;
 mod source;
 mod wkb;
 
-use geo::{BoundingRect, Distance, Euclidean, Intersects, Translate};
+use geo::{BoundingRect, Translate};
 use geo_types::{Geometry, Polygon};
 
+pub(crate) use area::Area;
 pub(crate) use build::{BuildError, Projector};
 
 /// How far a drawn edge may be from the true one, in degrees on the ground (about 11 m).
@@ -190,32 +192,6 @@ impl Footprint {
         let bounds = self.bounds();
         bounds.grown(bounds.grown(0.01).tolerance()).wrapped()
     }
-
-    /// Whether the two share a point.
-    pub(crate) fn intersects(&self, other: &Footprint) -> bool {
-        self.parts
-            .iter()
-            .any(|a| other.parts.iter().any(|b| parts_meet(a, b)))
-    }
-}
-
-fn parts_meet(a: &Geometry<f64>, b: &Geometry<f64>) -> bool {
-    let (Some(a_box), Some(b_box)) = (LonLatBox::of(a), LonLatBox::of(b)) else {
-        return false;
-    };
-    let tolerance = a_box.tolerance().min(b_box.tolerance());
-    let a_grown = a_box.grown(tolerance);
-    [0.0, 360.0, -360.0]
-        .into_iter()
-        .filter(|shift| a_grown.meets(&b_box, *shift))
-        .any(|shift| {
-            let near = |a: &Geometry<f64>| a.intersects(b) || Euclidean.distance(a, b) <= tolerance;
-            if shift == 0.0 {
-                near(a)
-            } else {
-                near(&a.translate(shift, 0.0))
-            }
-        })
 }
 
 fn rectangle(bounds: LonLatBox) -> Polygon<f64> {
@@ -247,8 +223,8 @@ mod tests {
             box_of(a[0], a[1], a[2], a[3]),
             box_of(b[0], b[1], b[2], b[3]),
         );
-        assert_eq!(fa.intersects(&fb), meet, "{a:?} {b:?}");
-        assert_eq!(fb.intersects(&fa), meet, "{b:?} {a:?}");
+        assert_eq!(Area::new(fa.clone()).meets(&fb), meet, "{a:?} {b:?}");
+        assert_eq!(Area::new(fb.clone()).meets(&fa), meet, "{b:?} {a:?}");
         let candidates = fa
             .search_boxes()
             .iter()

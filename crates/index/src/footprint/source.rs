@@ -3,7 +3,7 @@
 use datacube_geo::{Crs, CrsTransform, Geometry};
 use datacube_model::Dataset;
 
-use super::{BuildError, Footprint, Projector};
+use super::{Area, BuildError, Footprint, Projector};
 use crate::error::{Error, Result};
 
 impl Footprint {
@@ -32,12 +32,7 @@ impl Footprint {
         Footprint::new(parts)
     }
 
-    /// The area that a query asks for.
-    ///
-    /// # Errors
-    /// [`Error::InvalidQuery`] for an area without CRS, without points, or with
-    /// none on the earth.
-    pub(crate) fn of_query(geometry: &Geometry) -> Result<Footprint> {
+    fn of_query(geometry: &Geometry) -> Result<Footprint> {
         let Some(crs) = geometry.crs() else {
             return Err(Error::invalid_query(
                 "the area has no CRS; give it one, such as EPSG:4326 for longitude and latitude",
@@ -55,6 +50,17 @@ impl Footprint {
                 "the area cannot be carried from {crs} to longitude and latitude: {source}"
             ))),
         }
+    }
+}
+
+impl Area {
+    /// The area that a query asks for.
+    ///
+    /// # Errors
+    /// [`Error::InvalidQuery`] for an area without CRS, without points, or with
+    /// none on the earth.
+    pub(crate) fn of_query(geometry: &Geometry) -> Result<Area> {
+        Footprint::of_query(geometry).map(Area::new)
     }
 }
 
