@@ -11,6 +11,7 @@
 
 mod decode;
 mod prepare;
+mod working;
 
 use std::fmt;
 use std::sync::Arc;

@@ -298,7 +298,8 @@ mod tests {
     use datacube_geo::{PixelWindow, Shape2d};
 
     use super::*;
-    use crate::warp::taps::{Cover, pixel_at, split};
+    use crate::warp::cover::Cover;
+    use crate::warp::taps::{pixel_at, split};
 
     /// A window of rows 2..8 and columns 3..12 of an image of 9 x 13.
     fn window(pixels: &[u8]) -> SourceWindow<'_, u8> {

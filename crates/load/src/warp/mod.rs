@@ -10,6 +10,9 @@
 //! source pixels that it takes. It does not depend on the window, the chunk or
 //! the other pixels of the row: chunked and whole give the same bits.
 
+mod average;
+mod cover;
+mod kernel;
 mod locate;
 mod mode;
 mod points;
@@ -18,6 +21,7 @@ pub(crate) mod scale;
 mod separable;
 mod simd;
 mod taps;
+mod widened;
 mod window;
 
 use std::ops::Range;
@@ -25,107 +29,18 @@ use std::ops::Range;
 use datacube_geo::PixelWindow;
 use datacube_model::DType;
 
+pub(crate) use kernel::Kernel;
 pub(crate) use sample::Sample;
 pub(crate) use window::SourceWindow;
 
 use crate::buffer::PixelBuffer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fuse::RowSink;
-use crate::params::Resampling;
+use cover::{Corners, Cover, Margin};
 use mode::Votes;
-use points::{Corners, Margin, PointScratch};
+use points::PointScratch;
 use separable::{RowScratch, Taps};
-use taps::{Cover, Filter, TapRule, pixel_at, widened_radius};
-
-/// A kernel with its support settled.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kernel {
-    Nearest,
-    Bilinear,
-    Cubic,
-    /// A filter widened by 1 / scale; scales are (x, y) and at most 1.
-    Widened {
-        filter: Filter,
-        scales: (f64, f64),
-    },
-    Average(Margin),
-    Mode(Margin),
-}
-
-/// A filter is widened when the output has fewer pixels than this for one
-/// source pixel, on either axis.
-///
-/// # Source
-/// GDAL, `alg/gdalwarpkernel.cpp`, `bUse4SamplesFormula`.
-const WIDEN_BELOW: f64 = 0.95;
-
-impl Kernel {
-    /// The kernel of `resampling`, where the output has `scale` (x, y) pixels
-    /// for one source pixel.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for a resampling that is not built.
-    pub(crate) fn new(resampling: Resampling, scale: (f64, f64)) -> Result<Self> {
-        let widened = |filter, plain| {
-            if scale.0 >= WIDEN_BELOW && scale.1 >= WIDEN_BELOW {
-                plain
-            } else {
-                Kernel::Widened {
-                    filter,
-                    scales: (scale.0.min(1.0), scale.1.min(1.0)),
-                }
-            }
-        };
-        let margin = Margin::new(scale.0, scale.1);
-        match resampling {
-            Resampling::Nearest => Ok(Kernel::Nearest),
-            Resampling::Bilinear => Ok(widened(Filter::Bilinear, Kernel::Bilinear)),
-            Resampling::Cubic => Ok(widened(Filter::Cubic, Kernel::Cubic)),
-            Resampling::Average => Ok(Kernel::Average(margin)),
-            Resampling::Mode => Ok(Kernel::Mode(margin)),
-            other => Err(other.check_supported().err().unwrap_or_else(|| {
-                Error::Internal(format!(
-                    "resampling `{other}` is supported and has no kernel"
-                ))
-            })),
-        }
-    }
-
-    /// How many source pixels (x, y) the kernel reaches beyond the positions of
-    /// the output pixels it is asked for.
-    pub(crate) fn reach(&self) -> (usize, usize) {
-        match *self {
-            Kernel::Nearest | Kernel::Average(_) | Kernel::Mode(_) => (1, 1),
-            Kernel::Bilinear => (1, 1),
-            Kernel::Cubic => (2, 2),
-            Kernel::Widened { filter, scales } => (
-                widened_radius(filter, scales.0),
-                widened_radius(filter, scales.1),
-            ),
-        }
-    }
-
-    /// How many taps (x, y) a position has at most; 0 for kernels that look
-    /// missing pixels up one by one.
-    fn n_taps(&self) -> (usize, usize) {
-        match *self {
-            Kernel::Nearest | Kernel::Mode(_) => (0, 0),
-            Kernel::Average(margin) => margin.most_taps(),
-            Kernel::Bilinear => (2, 2),
-            Kernel::Cubic => (4, 4),
-            Kernel::Widened { .. } => {
-                let (x, y) = self.reach();
-                (2 * x, 2 * y)
-            }
-        }
-    }
-
-    /// Whether the kernel works on the corners of output pixels, not on their
-    /// centres.
-    pub(crate) fn covers_area(&self) -> bool {
-        matches!(self, Kernel::Average(_) | Kernel::Mode(_))
-    }
-}
+use taps::{TapRule, pixel_at};
 
 /// One axis of a map without rotation: source = `scale` * output + `offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -206,7 +121,7 @@ impl<W: Sample> Warp<'_, W> {
     /// Computes every row that `sink` wants.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] for a row longer than memory.
+    /// [`crate::Error::InvalidRequest`] for a row longer than memory.
     pub(crate) fn run(
         &self,
         map: &dyn PixelMap,
@@ -469,10 +384,10 @@ impl<W: Sample> Warp<'_, W> {
                     Kernel::Bilinear => points::bilinear(&self.src, point, xs, ys, values, valid),
                     Kernel::Cubic => points::cubic(&self.src, point, xs, ys, values, valid),
                     Kernel::Widened { filter, scales } => {
-                        points::widened(&self.src, filter, scales, point, xs, ys, values, valid);
+                        widened::widened(&self.src, filter, scales, point, xs, ys, values, valid);
                     }
                     Kernel::Average(margin) => {
-                        points::average(&self.src, margin, corners, point, values, valid);
+                        average::average(&self.src, margin, corners, point, values, valid);
                     }
                     Kernel::Mode(margin) => {
                         mode::mode(&self.src, margin, corners, &mut votes, values, valid);

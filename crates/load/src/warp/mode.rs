@@ -14,9 +14,8 @@
 
 use std::collections::HashMap;
 
-use crate::warp::points::{Corners, Margin};
+use crate::warp::cover::{Corners, Cover, Margin};
 use crate::warp::sample::Sample;
-use crate::warp::taps::Cover;
 use crate::warp::window::SourceWindow;
 
 /// Up to so many different values are looked for one after the other.

@@ -11,6 +11,8 @@
 
 use std::ops::Range;
 
+use crate::warp::cover::Cover;
+
 /// How far outside an image a position may lie by rounding alone, in pixels.
 pub(crate) const EDGE_TOLERANCE: f64 = 1e-10;
 
@@ -195,63 +197,6 @@ pub(crate) fn widened_radius(filter: Filter, scale: f64) -> usize {
         (filter.radius() / scale).ceil() as usize
     } else {
         filter.radius() as usize
-    }
-}
-
-/// The pixels that the range `low..high` of an axis covers, and how much of the
-/// first and the last of them.
-///
-/// A range that hangs over the edge counts as if the pixel at the edge went on
-/// beyond it, as GDAL has it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Cover {
-    pub(crate) start: i32,
-    pub(crate) end: i32,
-    first: f64,
-    last: f64,
-}
-
-impl Cover {
-    /// `None` where the range meets no pixel of an axis of `n`. `a` and `b` are
-    /// its ends, in any order.
-    #[inline(always)]
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "clamped to 0..=n, which is an i32, before the cast"
-    )]
-    pub(crate) fn new(a: f64, b: f64, n: i32) -> Option<Self> {
-        let (low, high) = if a > b { (b, a) } else { (a, b) };
-        let size = f64::from(n);
-        if !(high > -EDGE_TOLERANCE && low < size + EDGE_TOLERANCE) {
-            return None;
-        }
-        let start = (low + EDGE_TOLERANCE).floor().max(0.0).min(size) as i32;
-        let mut end = (high - EDGE_TOLERANCE).ceil().max(0.0).min(size) as i32;
-        if start == end && end < n {
-            end += 1;
-        }
-        (start < end).then(|| Cover {
-            start,
-            end,
-            first: 1.0 - (low - f64::from(start)),
-            last: 1.0 - (f64::from(end) - high),
-        })
-    }
-
-    /// How much of `pixel` is covered; 1 for each pixel in between.
-    #[inline(always)]
-    pub(crate) fn weight(&self, pixel: i32) -> f64 {
-        if pixel == self.start {
-            if self.start + 1 == self.end {
-                1.0
-            } else {
-                self.first
-            }
-        } else if pixel + 1 == self.end {
-            self.last
-        } else {
-            1.0
-        }
     }
 }
 
@@ -474,33 +419,6 @@ mod tests {
         {
             assert!((a - b).abs() < 1e-12);
         }
-    }
-
-    #[test]
-    fn cover_weighs_parts_of_pixels() {
-        let check = |a: f64, b: f64, expected: Option<(i32, Vec<f64>)>| {
-            let found = Cover::new(a, b, 10).map(|c| {
-                (
-                    c.start,
-                    (c.start..c.end).map(|pixel| c.weight(pixel)).collect(),
-                )
-            });
-            assert_eq!(found, expected, "{a}..{b}");
-        };
-        check(2.25, 5.5, Some((2, vec![0.75, 1.0, 1.0, 0.5])));
-        check(5.5, 2.25, Some((2, vec![0.75, 1.0, 1.0, 0.5])));
-        check(3.0, 4.0, Some((3, vec![1.0])));
-        check(3.000_000_000_01, 3.999_999_999_99, Some((3, vec![1.0])));
-        check(3.2, 3.4, Some((3, vec![1.0])));
-        check(3.5, 4.5, Some((3, vec![0.5, 0.5])));
-        // Over the edge: the pixel at the edge goes on.
-        check(-1.5, 1.5, Some((0, vec![2.5, 0.5])));
-        check(8.5, 12.0, Some((8, vec![0.5, 3.0])));
-        check(-2.0, -0.5, None);
-        check(10.5, 12.0, None);
-        check(f64::NAN, 2.0, None);
-        check(1.0, f64::NAN, None);
-        check(f64::NEG_INFINITY, f64::NEG_INFINITY, None);
     }
 
     #[test]

@@ -1,0 +1,100 @@
+//! Putting an archive together, and what makes it sound.
+
+use std::sync::OnceLock;
+
+use datacube_geo::GeoBox;
+
+use super::{Archive, Scene, place};
+use crate::error::{Error, Result};
+use crate::params::BandParams;
+
+/// Puts an [`Archive`] together.
+#[derive(Debug)]
+pub struct ArchiveBuilder {
+    pub(super) geobox: GeoBox,
+    pub(super) bands: Vec<BandParams>,
+    pub(super) scenes: Vec<Scene>,
+    pub(super) planes: Vec<Vec<u32>>,
+    pub(super) skip_broken: bool,
+}
+
+impl ArchiveBuilder {
+    /// The output grid.
+    pub fn geobox(&self) -> &GeoBox {
+        &self.geobox
+    }
+
+    /// Leaves out sources that cannot be read and reports them, or fails the
+    /// chunk that needs them; default: fails.
+    pub fn skip_broken(&mut self, skip: bool) -> &mut Self {
+        self.skip_broken = skip;
+        self
+    }
+
+    /// Adds a measurement and returns its place.
+    pub fn band(&mut self, params: BandParams) -> usize {
+        self.bands.push(params);
+        self.bands.len() - 1
+    }
+
+    /// Adds a scene and returns its place, to be named in planes.
+    pub fn scene(&mut self, scene: Scene) -> u32 {
+        self.scenes.push(scene);
+        u32::try_from(self.scenes.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Adds a plane made of these scenes, the first one on top, and returns its
+    /// place.
+    pub fn plane(&mut self, members: impl IntoIterator<Item = u32>) -> usize {
+        self.planes.push(members.into_iter().collect());
+        self.planes.len() - 1
+    }
+
+    /// The archive.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where a scene has not one entry for each band,
+    /// or a plane names a scene that is not there; [`Error::Unsupported`] for a
+    /// resampling or type that is not built.
+    pub fn build(self) -> Result<Archive> {
+        let ArchiveBuilder {
+            geobox,
+            bands,
+            scenes,
+            planes,
+            skip_broken,
+        } = self;
+        bands.iter().try_for_each(BandParams::check)?;
+        if u32::try_from(scenes.len()).is_err() {
+            return Err(Error::invalid(
+                "an archive can have no more than 4294967295 scenes",
+            ));
+        }
+        if let Some(at) = scenes
+            .iter()
+            .position(|scene| scene.sources.len() != bands.len())
+        {
+            return Err(Error::invalid(format!(
+                "scene {at} has {} sources and the archive {} bands; give one entry for each band",
+                scenes[at].sources.len(),
+                bands.len()
+            )));
+        }
+        for (plane, members) in planes.iter().enumerate() {
+            if let Some(scene) = members.iter().find(|&&scene| place(scene) >= scenes.len()) {
+                return Err(Error::invalid(format!(
+                    "plane {plane} has scene {scene}, and there are only {}",
+                    scenes.len()
+                )));
+            }
+        }
+        Ok(Archive {
+            geobox,
+            bands,
+            scenes,
+            planes,
+            skip_broken,
+            index: OnceLock::new(),
+        })
+    }
+}

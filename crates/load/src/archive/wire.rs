@@ -1,0 +1,74 @@
+//! The archive as bytes. What comes back is checked as if it were built anew.
+
+use datacube_geo::GeoBox;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Archive, ArchiveBuilder, Scene};
+use crate::params::BandParams;
+
+/// The version of the serialised form; another one is refused.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct ArchiveRef<'a> {
+    version: u32,
+    geobox: &'a GeoBox,
+    bands: &'a [BandParams],
+    scenes: &'a [Scene],
+    planes: &'a [Vec<u32>],
+    skip_broken: bool,
+}
+
+#[derive(Deserialize)]
+struct ArchiveParts {
+    version: u32,
+    geobox: GeoBox,
+    bands: Vec<BandParams>,
+    scenes: Vec<Scene>,
+    planes: Vec<Vec<u32>>,
+    skip_broken: bool,
+}
+
+impl Serialize for Archive {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ArchiveRef {
+            version: VERSION,
+            geobox: &self.geobox,
+            bands: &self.bands,
+            scenes: &self.scenes,
+            planes: &self.planes,
+            skip_broken: self.skip_broken,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Archive {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let parts = ArchiveParts::deserialize(deserializer)?;
+        if parts.version != VERSION {
+            return Err(D::Error::custom(format!(
+                "an archive of version {}, and this program reads version {VERSION}",
+                parts.version
+            )));
+        }
+        let ArchiveParts {
+            geobox,
+            bands,
+            scenes,
+            planes,
+            skip_broken,
+            ..
+        } = parts;
+        ArchiveBuilder {
+            geobox,
+            bands,
+            scenes,
+            planes,
+            skip_broken,
+        }
+        .build()
+        .map_err(D::Error::custom)
+    }
+}
