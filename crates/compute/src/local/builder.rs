@@ -17,6 +17,8 @@ use crate::program::Simd;
 const IO_THREADS: usize = 2;
 /// Bytes that are fetched ahead, unless told otherwise.
 const FETCH_AHEAD: u64 = 256 << 20;
+/// Tasks that are fetched ahead at most, or 16 for each thread.
+const FETCH_TASKS: usize = 64;
 /// Unused buffers that are kept.
 const POOL_KEEPS: u64 = 1 << 30;
 
@@ -119,7 +121,11 @@ impl LocalClusterBuilder {
                 threads_per_worker,
                 worker_memory,
                 queue: Queue::new(),
-                gate: Arc::new(Gate::new(limit, fetch_ahead)),
+                gate: Arc::new(Gate::new(
+                    limit,
+                    fetch_ahead,
+                    FETCH_TASKS.max(16 * n_workers * threads_per_worker),
+                )),
                 pool: Pool::new(POOL_KEEPS.min(quarter)),
                 simd: Simd::detect(),
                 closed: false.into(),

@@ -16,6 +16,8 @@ pub(super) struct Gate {
     limit: Option<u64>,
     /// Bytes that may be fetched and not yet decoded.
     fetch_limit: u64,
+    /// Tasks that may be fetched and not yet decoded.
+    fetch_tasks: usize,
     inside: Mutex<Inside>,
     changed: Notify,
     /// Held by whoever asks; fair, so that a large task is not passed over.
@@ -27,6 +29,7 @@ struct Inside {
     tasks: usize,
     bytes: u64,
     fetching: u64,
+    fetching_tasks: usize,
     /// Results of running jobs, which stay until they end.
     held: u64,
 }
@@ -36,7 +39,8 @@ struct Inside {
 pub(super) struct Pass {
     gate: Arc<Gate>,
     bytes: u64,
-    fetching: u64,
+    /// Bytes to be fetched; `None` once they are, or if there is nothing.
+    fetching: Option<u64>,
 }
 
 /// Memory of a job's results; given back when dropped.
@@ -46,11 +50,21 @@ pub(super) struct Held {
     bytes: u64,
 }
 
+impl Inside {
+    fn no_longer_fetching(&mut self, fetching: Option<u64>) {
+        if let Some(bytes) = fetching {
+            self.fetching -= bytes;
+            self.fetching_tasks -= 1;
+        }
+    }
+}
+
 impl Gate {
-    pub(super) fn new(limit: Option<u64>, fetch_limit: u64) -> Gate {
+    pub(super) fn new(limit: Option<u64>, fetch_limit: u64, fetch_tasks: usize) -> Gate {
         Gate {
             limit,
             fetch_limit,
+            fetch_tasks,
             inside: Mutex::default(),
             changed: Notify::new(),
             turn: tokio::sync::Mutex::new(()),
@@ -58,7 +72,7 @@ impl Gate {
     }
 
     /// Waits until a task of `bytes`, `fetching` of them to be fetched, fits.
-    pub(super) async fn admit(self: &Arc<Self>, bytes: u64, fetching: u64) -> Pass {
+    pub(super) async fn admit(self: &Arc<Self>, bytes: u64, fetching: Option<u64>) -> Pass {
         let _turn = self.turn.lock().await;
         loop {
             let changed = self.changed.notified();
@@ -69,18 +83,23 @@ impl Gate {
         }
     }
 
-    fn try_admit(self: &Arc<Self>, bytes: u64, fetching: u64) -> Option<Pass> {
+    fn try_admit(self: &Arc<Self>, bytes: u64, fetching: Option<u64>) -> Option<Pass> {
         let mut inside = self.inside.lock();
         let fits = self
             .limit
             .is_none_or(|limit| inside.held + inside.bytes + bytes <= limit)
-            && (inside.fetching == 0 || inside.fetching + fetching <= self.fetch_limit);
+            && fetching.is_none_or(|fetching| {
+                inside.fetching_tasks == 0
+                    || (inside.fetching + fetching <= self.fetch_limit
+                        && inside.fetching_tasks < self.fetch_tasks)
+            });
         if inside.tasks > 0 && !fits {
             return None;
         }
         inside.tasks += 1;
         inside.bytes += bytes;
-        inside.fetching += fetching;
+        inside.fetching += fetching.unwrap_or(0);
+        inside.fetching_tasks += usize::from(fetching.is_some());
         Some(Pass {
             gate: Arc::clone(self),
             bytes,
@@ -101,8 +120,10 @@ impl Gate {
 impl Pass {
     /// What was fetched is about to be decoded; more may be fetched.
     pub(super) fn fetched(&mut self) {
-        self.gate.inside.lock().fetching -= self.fetching;
-        self.fetching = 0;
+        self.gate
+            .inside
+            .lock()
+            .no_longer_fetching(self.fetching.take());
         self.gate.changed.notify_waiters();
     }
 }
@@ -112,7 +133,7 @@ impl Drop for Pass {
         let mut inside = self.gate.inside.lock();
         inside.tasks -= 1;
         inside.bytes -= self.bytes;
-        inside.fetching -= self.fetching;
+        inside.no_longer_fetching(self.fetching.take());
         drop(inside);
         self.gate.changed.notify_waiters();
     }
@@ -131,27 +152,30 @@ mod tests {
 
     #[test]
     fn bytes_decide() {
-        let gate = Arc::new(Gate::new(Some(100), 50));
-        let first = gate.try_admit(60, 10).unwrap();
-        assert!(gate.try_admit(60, 0).is_none());
-        let second = gate.try_admit(40, 40).unwrap();
-        assert!(gate.try_admit(0, 1).is_none());
+        let gate = Arc::new(Gate::new(Some(100), 50, 9));
+        let first = gate.try_admit(60, Some(10)).unwrap();
+        assert!(gate.try_admit(60, None).is_none());
+        let second = gate.try_admit(40, Some(40)).unwrap();
+        assert!(gate.try_admit(0, Some(1)).is_none());
         drop(first);
-        assert!(gate.try_admit(10, 10).is_some());
+        assert!(gate.try_admit(10, Some(10)).is_some());
         drop(second);
         let held = gate.hold(90);
-        let large = gate.try_admit(95, 0).expect("one task is always let in");
-        assert!(gate.try_admit(1, 0).is_none());
+        let large = gate.try_admit(95, None).expect("one task is always let in");
+        assert!(gate.try_admit(1, None).is_none());
         drop((held, large));
         assert_eq!(gate.inside.lock().bytes, 0);
     }
 
     #[test]
     fn decoding_makes_room_for_fetching() {
-        let gate = Arc::new(Gate::new(None, 50));
-        let mut first = gate.try_admit(60, 40).unwrap();
-        assert!(gate.try_admit(60, 40).is_none());
+        let gate = Arc::new(Gate::new(None, 50, 2));
+        let mut first = gate.try_admit(60, Some(40)).unwrap();
+        assert!(gate.try_admit(60, Some(40)).is_none());
         first.fetched();
-        assert!(gate.try_admit(60, 40).is_some());
+        let _second = gate.try_admit(60, Some(40)).unwrap();
+        let _third = gate.try_admit(60, Some(0)).unwrap();
+        assert!(gate.try_admit(60, Some(0)).is_none(), "two at a time");
+        assert!(gate.try_admit(60, None).is_some());
     }
 }

@@ -14,10 +14,10 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Shared;
 use super::gate::{Held, Pass};
-use super::tasks::{self, TaskList, Weight};
+use super::tasks::{TaskList, task_error};
 use crate::buffer::Buffer;
 use crate::engine::{CancelToken, Job, check_result_fits};
-use crate::error::{Error, Result, TaskError, TaskFailure};
+use crate::error::{Error, Result, TaskFailure};
 use crate::exec::{Stage, Stop, Task, TaskStats, guarded, panic_message};
 use crate::observe::{Event, Observer, RunReport};
 use crate::region::Region;
@@ -233,24 +233,12 @@ async fn feed(shared: Arc<Shared>, job: JobRef) {
         if job.0.stop.is_cancelled() {
             return;
         }
-        let planned = guarded(|| {
-            let (stage, region) = job.0.tasks.get(number);
-            let task = Task::plan(stage, region);
-            let weight = Weight::of(&task, job.0.in_place);
-            tasks::check(stage, &task.region, &weight, job.0.limit).map(|()| (task, weight))
-        });
-        let (task, weight) = match planned {
-            Ok(Ok(planned)) => planned,
-            Ok(Err(error)) => return job.0.fail(error),
-            Err(message) => {
-                let (stage, region) = job.0.tasks.get(number);
-                return job
-                    .0
-                    .fail(task_error(stage, &region, TaskFailure::Panic(message)));
-            }
+        let (task, weight) = match job.0.tasks.plan(number, job.0.in_place, job.0.limit) {
+            Ok(planned) => planned,
+            Err(error) => return job.0.fail(error),
         };
         let pass = tokio::select! {
-            pass = shared.gate.admit(weight.bytes(), weight.cost.read_bytes) => pass,
+            pass = shared.gate.admit(weight.bytes(), Some(weight.cost.read_bytes)) => pass,
             () = job.0.stop.cancelled() => return,
         };
         let work = Ready {
@@ -307,7 +295,7 @@ async fn fetch(shared: Arc<Shared>, mut work: Box<Ready>) {
 async fn give_turns(shared: Arc<Shared>, job: JobRef, total: usize, task_bytes: u64) {
     for _ in 0..shared.n_threads().min(total) {
         let pass = tokio::select! {
-            pass = shared.gate.admit(task_bytes, 0) => pass,
+            pass = shared.gate.admit(task_bytes, None) => pass,
             () = job.0.stop.cancelled() => return,
         };
         if job.0.next.load(Ordering::Relaxed) >= total {
@@ -476,20 +464,4 @@ impl State<'_> {
         }
         self.stop.cancel();
     }
-}
-
-fn task_error(stage: &Stage, region: &Region, cause: TaskFailure) -> Error {
-    let chunk = stage
-        .chunks
-        .axes()
-        .iter()
-        .zip(region.ranges())
-        .map(|(axis, range)| axis.find(range.start))
-        .collect();
-    Error::Task(Box::new(TaskError {
-        array: stage.name(),
-        chunk,
-        region: region.clone(),
-        cause,
-    }))
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::chunks::{AxisChunks, ChunkGrid};
-use crate::error::{Error, Result, TooLarge};
-use crate::exec::{Stage, Task};
+use crate::error::{Error, Result, TaskError, TaskFailure, TooLarge};
+use crate::exec::{Stage, Task, guarded};
 use crate::optimize::optimize_with;
 use crate::plan::Plan;
 use crate::program::Simd;
@@ -119,6 +119,28 @@ impl TaskList {
         (&group.stage, group.parts.region_of(number - group.first))
     }
 
+    /// Task `number` and what it needs.
+    ///
+    /// # Errors
+    /// A task that needs more than `limit` bytes, a source that panicked.
+    pub(super) fn plan(
+        &self,
+        number: usize,
+        in_place: bool,
+        limit: Option<u64>,
+    ) -> Result<(Task, Weight)> {
+        let (stage, region) = self.get(number);
+        let planned = guarded(|| {
+            let task = Task::plan(stage, region.clone());
+            let weight = Weight::of(&task, in_place);
+            (task, weight)
+        });
+        let (task, weight) =
+            planned.map_err(|message| task_error(stage, &region, TaskFailure::Panic(message)))?;
+        check(stage, &region, &weight, limit)?;
+        Ok((task, weight))
+    }
+
     /// What the tasks will take.
     ///
     /// # Errors
@@ -142,10 +164,7 @@ impl TaskList {
                 reason = "an even sample of task numbers"
             )]
             let number = (i as f64 * step) as usize;
-            let (stage, region) = self.get(number);
-            let task = Task::plan(stage, region);
-            let weight = Weight::of(&task, in_place);
-            check(stage, &task.region, &weight, limit)?;
+            let (_, weight) = self.plan(number, in_place, limit)?;
             projection.cost += weight.cost;
             projection.task_bytes = projection.task_bytes.max(weight.bytes());
         }
@@ -165,12 +184,7 @@ impl TaskList {
 }
 
 /// Refuses a task that cannot fit, in words that help.
-pub(super) fn check(
-    stage: &Stage,
-    region: &Region,
-    weight: &Weight,
-    limit: Option<u64>,
-) -> Result<()> {
+fn check(stage: &Stage, region: &Region, weight: &Weight, limit: Option<u64>) -> Result<()> {
     let Some(limit) = limit.filter(|&limit| weight.bytes() > limit) else {
         return Ok(());
     };
@@ -197,6 +211,23 @@ pub(super) fn check(
             tuple(&smaller(shape, weight.bytes(), limit))
         ),
     })))
+}
+
+/// A failure with the chunk that it happened to.
+pub(super) fn task_error(stage: &Stage, region: &Region, cause: TaskFailure) -> Error {
+    let chunk = stage
+        .chunks
+        .axes()
+        .iter()
+        .zip(region.ranges())
+        .map(|(axis, range)| axis.find(range.start))
+        .collect();
+    Error::Task(Box::new(TaskError {
+        array: stage.name(),
+        chunk,
+        region: region.clone(),
+        cause,
+    }))
 }
 
 /// A chunk shape that would take no more than half the limit, by halving the
