@@ -15,6 +15,7 @@ mod group;
 mod load;
 mod load_options;
 mod no_data;
+pub mod notebook;
 mod output_geobox;
 pub mod plot;
 pub mod prelude;

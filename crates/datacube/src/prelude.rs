@@ -1,5 +1,9 @@
 //! What a program or a notebook that loads and computes needs: `use datacube::prelude::*`.
 
-pub use crate::{Cube, DataArray, Datacube, DatasetQuery, GroupBy, HasGeoBox, LoadOptions};
+pub use crate::export::ExportOptions;
+pub use crate::notebook::{Plot, Show};
+pub use crate::{
+    Cube, DataArray, Datacube, DatasetQuery, GroupBy, HasGeoBox, LoadOptions, MatchOptions,
+};
 pub use datacube_compute::{Engine, LocalCluster, Serial};
 pub use datacube_geo::{BoundingBox, Crs, GeoBox, Geometry};

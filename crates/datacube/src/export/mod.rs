@@ -8,5 +8,5 @@ mod gather;
 pub mod zarr;
 
 pub(crate) use atomic::write_file;
-pub use cube::{ExportOptions, write_cog, write_png, write_zarr};
+pub use cube::{ExportOptions, draw, write_cog, write_png, write_zarr};
 pub use error::{Error, Result};

@@ -1,4 +1,4 @@
-//! A cube to a file: [`write_cog`], [`write_zarr`], [`write_png`].
+//! A cube to a file: [`write_cog`], [`write_zarr`], [`write_png`]; or to a picture: [`draw`].
 //!
 //! COG and Zarr are written while the cube is computed, chunk by chunk as an
 //! engine finishes them, so the result may be larger than memory. A picture is
@@ -12,7 +12,7 @@ use datacube_compute::{DataArray, SinkError};
 use serde_json::{Map, Value};
 
 pub use cog::write_cog;
-pub use png::write_png;
+pub use png::{draw, write_png};
 pub use zarr::write_zarr;
 
 use super::cog::CogOptions;

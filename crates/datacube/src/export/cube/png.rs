@@ -12,7 +12,7 @@ use crate::plot::{
     Colours, FigureOptions, Panel, Picture, Plane, RgbOptions, figure, picture, rgb,
 };
 
-/// Computes a cube with `engine` and writes a picture of it.
+/// Computes a cube with `engine` and draws a picture of it.
 ///
 /// One plane of one variable is drawn pixel for pixel through a colour map, gaps
 /// transparent; several times become a figure, side by side, with axes, dates and
@@ -20,18 +20,16 @@ use crate::plot::{
 /// order) become one picture in these colours.
 ///
 /// # Errors
-/// [`Error::Invalid`] for other combinations of variables, [`Error::Exists`] if the
-/// file is there, [`Error::Compute`] if computing fails.
-pub fn write_png(
+/// [`Error::Invalid`] for other combinations of variables, [`Error::Compute`] if
+/// computing fails.
+pub fn draw(
     cube: &Cube,
-    path: &Path,
     options: &ExportOptions,
     engine: &dyn Engine,
     observer: &dyn Observer,
-) -> Result<RunReport> {
+) -> Result<(Picture, RunReport)> {
     // Refused before anything is computed.
-    crate::export::atomic::check_free(path, options.overwrite)?;
-    let subject = Subject::of(cube, path)?;
+    let subject = Subject::of(cube)?;
     let (cube, report) = Compute::new()
         .engine(engine)
         .observer(observer)
@@ -43,10 +41,7 @@ pub fn write_png(
                 bands.extend(planes(name, cube.get(name)?)?);
             }
             let [(red, _), (green, _), (blue, _)] = bands.as_slice() else {
-                return Err(Error::invalid(
-                    path.display().to_string(),
-                    "an RGB has three planes",
-                ));
+                return Err(Error::invalid("a picture", "an RGB has three planes"));
             };
             let rgb_options = match options.colours.range {
                 Some((low, high)) => RgbOptions::default().range(low, high),
@@ -56,14 +51,28 @@ pub fn write_png(
         }
         Subject::Variable => {
             let Some((name, array)) = cube.variables().next() else {
-                return Err(Error::invalid(
-                    path.display().to_string(),
-                    "there is no variable",
-                ));
+                return Err(Error::invalid("a picture", "there is no variable"));
             };
-            draw(name, array, &planes(name, array)?, options)?
+            draw_planes(name, array, &planes(name, array)?, options)?
         }
     };
+    Ok((picture, report))
+}
+
+/// [`draw`]s a cube and writes the picture to a file.
+///
+/// # Errors
+/// Those of [`draw`], and [`Error::Exists`] if the file is there.
+pub fn write_png(
+    cube: &Cube,
+    path: &Path,
+    options: &ExportOptions,
+    engine: &dyn Engine,
+    observer: &dyn Observer,
+) -> Result<RunReport> {
+    // Refused before anything is computed.
+    crate::export::atomic::check_free(path, options.overwrite)?;
+    let (picture, report) = draw(cube, options, engine, observer)?;
     picture.save(path, options.overwrite)?;
     Ok(report)
 }
@@ -76,7 +85,7 @@ enum Subject {
 }
 
 impl Subject {
-    fn of(cube: &Cube, path: &Path) -> Result<Self> {
+    fn of(cube: &Cube) -> Result<Self> {
         const COLOURS: [&str; 3] = ["red", "green", "blue"];
         let mut n_planes = 0;
         for (name, array) in cube.variables() {
@@ -89,7 +98,7 @@ impl Subject {
                 Ok(Subject::Colours(COLOURS))
             }
             _ => Err(Error::invalid(
-                format!("{} to {}", names.join(", "), path.display()),
+                format!("a picture of {}", names.join(", ")),
                 format!(
                     "a picture shows one variable, or one time of red, green and blue; these are \
                      {n_planes} planes of {} variables",
@@ -156,7 +165,7 @@ fn labels(array: &DataArray, dim: &str, len: usize) -> Vec<String> {
         .collect()
 }
 
-fn draw(
+fn draw_planes(
     name: &str,
     array: &DataArray,
     planes: &[(Plane, String)],
