@@ -131,7 +131,7 @@ fn assert_ndvi(cube: &Cube, case: &Golden) {
 
 /// One case: coordinates, three measurements, masked NDVI.
 fn check(name: &str) {
-    let Some(shared) = shared_data(name) else {
+    let Some(shared) = shared_data() else {
         return;
     };
     let case = golden::case(&shared, name);
@@ -185,7 +185,7 @@ fn geographic_nearest() {
 /// Every case of the goldens is one of the tests here, or the average below.
 #[test]
 fn no_case_is_left_out() {
-    let Some(shared) = shared_data("no_case_is_left_out") else {
+    let Some(shared) = shared_data() else {
         return;
     };
     let source = include_str!("landsat_l8ny18.rs");
@@ -202,7 +202,7 @@ fn no_case_is_left_out() {
 #[test]
 fn average_and_mode_are_over_all_pixels() {
     let name = "bbox_all__utm_9000_average_qa_mode";
-    let Some(shared) = shared_data(name) else {
+    let Some(shared) = shared_data() else {
         return;
     };
     let case = golden::case(&shared, name);

@@ -29,6 +29,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "datacube-synth",
         &["datacube", "datacube-geo", "datacube-model"],
     ),
+    // Tests use it; nothing is built from it.
+    ("datacube-testkit", &[]),
     // It builds and starts the commands; it is built from none of them.
     ("xtask", &[]),
     ("datacube-workspace", &[]),

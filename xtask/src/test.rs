@@ -1,6 +1,8 @@
 //! `cargo xtask test` and the Python that some tests compare with.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -9,6 +11,9 @@ use crate::setup;
 
 /// Names a Python with rasterio, rio-cogeo, xarray and zarr.
 const PYTHON: &str = "DATACUBE_PYTHON";
+
+/// Names the file to which a skipped test adds a line (`crates/testkit`).
+const SKIPPED: &str = "DATACUBE_SKIPPED";
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
     setup::ensure()?;
@@ -20,21 +25,46 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
              set {PYTHON}, or run `cargo xtask python` first"
         ),
     }
-    let with_python = |step: Step| match &python {
-        Some(python) => step.env(PYTHON, python),
-        None => step,
+    let skipped = target().join("skipped-tests.txt");
+    // What an earlier run skipped.
+    let _ = fs::remove_file(&skipped);
+    let prepared = |step: Step| {
+        let step = step.env(SKIPPED, &skipped);
+        match &python {
+            Some(python) => step.env(PYTHON, python),
+            None => step,
+        }
     };
     // A `--` before the arguments may stay: `cargo xtask test -- NAME`.
     let args = args.strip_prefix(&["--".to_owned()]).unwrap_or(args);
     if !command("cargo").args(["nextest", "--version"]).works() {
-        return with_python(cargo().args(["test", "--workspace"]).args(args)).run();
+        prepared(cargo().args(["test", "--workspace"]).args(args)).run()?;
+    } else {
+        prepared(cargo().args(["nextest", "run", "--workspace"]).args(args)).run()?;
+        if args.is_empty() {
+            // nextest runs no doc tests.
+            prepared(cargo().args(["test", "--doc", "--workspace"])).run()?;
+        }
     }
-    with_python(cargo().args(["nextest", "run", "--workspace"]).args(args)).run()?;
-    if args.is_empty() {
-        // nextest runs no doc tests.
-        with_python(cargo().args(["test", "--doc", "--workspace"])).run()?;
-    }
+    tell_skipped(&skipped);
     Ok(())
+}
+
+/// Lists the tests that the harness counted as passed and that were skipped.
+fn tell_skipped(list: &Path) {
+    let text = fs::read_to_string(list).unwrap_or_default();
+    let lines: BTreeSet<&str> = text.lines().collect();
+    if lines.is_empty() {
+        println!("No test was skipped.");
+        return;
+    }
+    println!(
+        "{} tests did not run, not passed, for want of something:",
+        lines.len()
+    );
+    for line in lines {
+        println!("  {line}");
+    }
 }
 
 fn environment() -> PathBuf {

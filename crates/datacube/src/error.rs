@@ -93,6 +93,9 @@ pub enum Error {
     /// From the lazy engine.
     #[error(transparent)]
     Compute(#[from] datacube_compute::Error),
+    /// From writing or drawing a result.
+    #[error(transparent)]
+    Export(#[from] crate::export::Error),
 }
 
 impl Error {
@@ -115,6 +118,7 @@ impl Error {
             Error::Index(error) => error.is_transient(),
             Error::Load(error) => error.is_transient(),
             Error::Compute(error) => error.is_transient(),
+            Error::Export(error) => error.is_transient(),
             _ => false,
         }
     }

@@ -45,3 +45,8 @@ pub use datacube_geo as geo;
 pub use datacube_index as index;
 pub use datacube_load::{Overviews, Resampling, WarpScale};
 pub use datacube_model as model;
+
+/// The example of the README, compiled as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

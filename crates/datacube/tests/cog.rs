@@ -313,7 +313,7 @@ fn gdal_reads_what_was_written() {
     );
     let list = folder.path().join("cases.json");
     std::fs::write(&list, serde_json::to_vec(&expected).unwrap()).unwrap();
-    let Some(mut command) = python("check_cog.py", "rasterio, rio_cogeo") else {
+    let Some(mut command) = python("check_cog.py", &["rasterio", "rio_cogeo"]) else {
         return;
     };
     let status = command.arg(&list).status().unwrap();

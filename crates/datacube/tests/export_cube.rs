@@ -131,7 +131,10 @@ fn gdal_and_xarray_find_the_same_pixels() {
     ];
     let list = folder.path().join("cases.json");
     std::fs::write(&list, serde_json::to_vec(&cases).unwrap()).unwrap();
-    let Some(mut command) = python("check_cube.py", "rasterio, rio_cogeo, xarray, zarr") else {
+    let Some(mut command) = python(
+        "check_cube.py",
+        &["rasterio", "rio_cogeo", "xarray", "zarr"],
+    ) else {
         return;
     };
     let status = command.arg(&list).status().unwrap();

@@ -242,7 +242,7 @@ fn xarray_reads_what_was_written() {
     ];
     let list = folder.path().join("cases.json");
     std::fs::write(&list, serde_json::to_vec(&cases).unwrap()).unwrap();
-    let Some(mut command) = python("open_zarr.py", "xarray, zarr") else {
+    let Some(mut command) = python("open_zarr.py", &["xarray", "zarr"]) else {
         return;
     };
     let status = command.arg(&list).status().unwrap();

@@ -1,10 +1,9 @@
 //! Real EO3 documents go in and come back, found by what they say.
 //!
-//! The documents are no part of the project: they lie in `../shared` beside
-//! it, or in `$DATACUBE_SHARED`. Where they are absent a test says so.
+//! The documents are no part of the project; see `datacube_testkit::shared`.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use datacube_geo::{BoundingBox, Crs, Geometry};
@@ -15,19 +14,9 @@ use datacube_index::{
 use datacube_model::{
     Dataset, FieldValue, LocatedDocument, MetadataType, Product, parse_document, parse_documents,
 };
+use datacube_testkit::shared;
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-fn shared(folder: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let root = std::env::var_os("DATACUBE_SHARED").map_or(beside, PathBuf::from);
-    let found = root.join("data").join(folder);
-    if found.is_dir() {
-        return Some(found);
-    }
-    eprintln!("skipped: there is no {}", found.display());
-    None
-}
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -65,7 +65,7 @@ fn manifest(folder: &Path, name: &str) -> Vec<Value> {
 
 /// Checks all files of a corpus whose class is one of `classes`.
 async fn check_corpus(corpus: &str, manifest_name: &str, classes: &[&str]) -> Option<Tally> {
-    let folder = shared_data(&format!("corpus {corpus}"))?.join(corpus);
+    let folder = shared_data()?.join(corpus);
     let systems = systems();
     let rasters = rasters();
     let mut tally = Tally::default();
@@ -368,7 +368,7 @@ async fn other_files_are_read_right_or_refused_by_name() {
 
 #[tokio::test]
 async fn broken_files_are_errors() {
-    let Some(data) = shared_data("broken files") else {
+    let Some(data) = shared_data() else {
         return;
     };
     let folder = data.join("gdal-autotest");

@@ -86,7 +86,11 @@ impl Error {
 
     /// Whether trying again could help; a full or missing disk does not mend itself.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::Interrupted)
+        match self {
+            Error::Io { source, .. } => source.kind() == std::io::ErrorKind::Interrupted,
+            Error::Compute(error) => error.is_transient(),
+            _ => false,
+        }
     }
 
     pub(crate) fn invalid(what: impl Into<String>, reason: impl Into<String>) -> Self {

@@ -2,23 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
-use std::path::Path;
-use std::process::Command;
-
-/// The script `tests/interop/NAME` ready to run with the Python that
-/// `DATACUBE_PYTHON` names, or `None`, saying so, where there is none.
-pub(crate) fn python(script: &str, modules: &str) -> Option<Command> {
-    let Some(python) = std::env::var_os("DATACUBE_PYTHON") else {
-        eprintln!("skipped: {script} needs DATACUBE_PYTHON, a Python with {modules}");
-        return None;
-    };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/interop")
-        .join(script);
-    let mut command = Command::new(python);
-    command.arg(script);
-    Some(command)
-}
+pub(crate) use datacube_testkit::python;
 
 /// A small generator of numbers that are the same in every run (splitmix64).
 pub(crate) struct Random(u64);

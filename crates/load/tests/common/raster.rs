@@ -15,17 +15,10 @@ pub(crate) fn rasters() -> Rasters {
     Rasters::new(StoreRegistry::new(), &RastersOptions::default())
 }
 
-/// The folder of files that are shared between projects, if it is there; says
-/// that the test is skipped where it is not.
-pub(crate) fn shared_data(test: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let shared = std::env::var_os("DATACUBE_SHARED").map_or(beside, PathBuf::from);
-    let data = shared.join("data");
-    if data.is_dir() {
-        return data.canonicalize().ok();
-    }
-    eprintln!("skipped: {test}: no shared data at {}", data.display());
-    None
+/// The folder of real test material, if it is there; says that the test is
+/// skipped where it is not.
+pub(crate) fn shared_data() -> Option<PathBuf> {
+    datacube_testkit::shared("")
 }
 
 /// A file of `fixtures/tiff`.
