@@ -1,7 +1,7 @@
 //! Masked NDVI on pixels in memory, beside numpy in the same run.
 //!
 //! `cargo bench -p datacube-compute --bench ndvi`; numpy is that of
-//! `$DATACUBE_PEER_PYTHON`, else of `python3`.
+//! `$DATACUBE_PYTHON`, else of `python3`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 #![allow(clippy::cast_precision_loss, reason = "rates")]
 
@@ -53,7 +53,7 @@ fn best(run: impl Fn()) -> f64 {
 }
 
 fn numpy() -> Option<(String, f64, f64)> {
-    let python = std::env::var("DATACUBE_PEER_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = std::env::var("DATACUBE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/ndvi_numpy.py");
     let args = [
         script,
@@ -130,7 +130,7 @@ fn main() {
             println!("{whole:9.0} Mpixel/s  numpy {version}, whole arrays");
             println!("{blocks:9.0} Mpixel/s  numpy {version}, blocks of 16 rows");
         }
-        None => println!("no numpy to compare with: set DATACUBE_PEER_PYTHON"),
+        None => println!("no numpy to compare with: set DATACUBE_PYTHON"),
     }
     for (what, rate) in rows {
         let ratio = peer

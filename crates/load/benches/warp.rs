@@ -4,7 +4,7 @@
 //! 3000 x 3000 pixels in `u16` with bare corners, half a pixel off in its own
 //! CRS, into the neighbouring UTM zone, to Albers and to longitudes. With
 //! `-- --gdal` it then lets rasterio warp the same pixels onto the same grids
-//! (`warp_gdal.py`; the interpreter is `$DATACUBE_PEER_PYTHON` or `python3`)
+//! (`warp_gdal.py`; the interpreter is `$DATACUBE_PYTHON` or `python3`)
 //! and prints the ratio, one thread against one thread.
 
 #[path = "../tests/common/mod.rs"]
@@ -198,7 +198,7 @@ fn compare() {
     let view = ArrayView2::from_shape((SIDE, SIDE), &pixels).expect("as many pixels");
     let file = File::create(folder.join("scene.npy")).expect("a file for the scene");
     ndarray_npy::WriteNpyExt::write_npy(&view, file).expect("writes");
-    let python = std::env::var("DATACUBE_PEER_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = std::env::var("DATACUBE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     println!(
         "{:17} {:9} {:>8} {:>8} {:>7}",
         "onto", "kernel", "Mpx/s", "GDAL", "ratio"
