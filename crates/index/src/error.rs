@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use datacube_model::Changes;
 use uuid::Uuid;
 
 /// The result of an index operation.
@@ -144,6 +145,68 @@ pub enum Error {
         id: Uuid,
         /// What differs, one path each.
         differences: Vec<String>,
+    },
+
+    /// An update that would make unsafe changes, without leave for them.
+    #[error("{}", unsafe_changes_text(*.kind, .name, .changes))]
+    UnsafeChanges {
+        /// What was to be updated.
+        kind: Kind,
+        /// Its name or id.
+        name: String,
+        /// All changes, safe ones too, each with its verdict.
+        changes: Box<Changes>,
+    },
+
+    /// A product that still has active datasets.
+    #[error(
+        "product `{name}` has {n_active} active datasets; archive them first, or delete them \
+         with it"
+    )]
+    InUse {
+        /// The product.
+        name: String,
+        /// How many active datasets it has.
+        n_active: u64,
+    },
+
+    /// A dataset that is no more mature than one that is there.
+    #[error(
+        "dataset {id} is `{maturity}`, and dataset {existing} of the same product, region and \
+         time is `{existing_maturity}` already; archive that one first if this one is better"
+    )]
+    LessMature {
+        /// The dataset that was given.
+        id: Uuid,
+        /// Its maturity.
+        maturity: String,
+        /// The dataset that is there.
+        existing: Uuid,
+        /// Its maturity.
+        existing_maturity: String,
+    },
+
+    /// Relations or homes that contradict each other.
+    #[error("inconsistent lineage: {reason}")]
+    Lineage {
+        /// What contradicts what, and what would resolve it.
+        reason: String,
+    },
+
+    /// Something that this kind of index does not do.
+    #[error("the index at {url} does not {what}")]
+    Unsupported {
+        /// The address of the index.
+        url: String,
+        /// What was asked for, such as `have users of its own`.
+        what: String,
+    },
+
+    /// Footprints that could not be joined, or carried over to a CRS.
+    #[error("cannot work out the area of the datasets: {source}")]
+    Extent {
+        /// What the geometry says.
+        source: Box<datacube_geo::Error>,
     },
 
     /// A search field that none of the products has.
@@ -368,6 +431,25 @@ fn differences_text(differences: &[String]) -> String {
             }
         }),
     }
+}
+
+/// How many changes are not safe, then each of them in a line.
+fn unsafe_changes_text(kind: Kind, name: &str, changes: &Changes) -> String {
+    const MOST: usize = 20;
+    let lines: Vec<String> = changes.unsafe_().map(|c| format!("\n  {c}")).collect();
+    let more = lines.len().saturating_sub(MOST);
+    let n_changes = match lines.len() {
+        1 => "1 unsafe change".to_owned(),
+        n => format!("{n} unsafe changes"),
+    };
+    let mut text = format!(
+        "{kind} `{name}` has {n_changes}, which an update makes only when they are allowed:{}",
+        lines[..lines.len() - more].concat()
+    );
+    if more > 0 {
+        text.push_str(&format!("\n  and {more} more"));
+    }
+    text
 }
 
 /// The reason with the expression under it and a caret at the place.

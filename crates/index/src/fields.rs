@@ -189,3 +189,26 @@ pub(crate) fn scope<'a>(
         .filter(|p| names.iter().any(|name| p.name() == name))
         .collect())
 }
+
+/// The class of a field in all of `products`; `None` where there is no product.
+pub(crate) fn common_class(name: &str, products: &[&Arc<Product>]) -> Result<Option<FieldClass>> {
+    let mut found: Option<(FieldClass, &Arc<Product>)> = None;
+    for product in products {
+        let Some(class) = class_in(product.metadata_type(), name) else {
+            continue;
+        };
+        match found {
+            Some((first, other)) if first != class => {
+                return Err(Error::invalid_query(format!(
+                    "search field `{name}` holds {first} in product `{}` and {class} in product \
+                     `{}`; search one of them at a time",
+                    other.name(),
+                    product.name()
+                )));
+            }
+            Some(_) => {}
+            None => found = Some((class, product)),
+        }
+    }
+    Ok(found.map(|(class, _)| class))
+}

@@ -20,10 +20,12 @@
 //! ```
 
 mod catalog;
+mod columns;
 mod differences;
 mod embedded;
 mod error;
 pub mod expression;
+mod extent;
 mod fields;
 mod footprint;
 mod memory;
@@ -37,13 +39,14 @@ pub mod testing;
 mod time_range;
 
 pub use catalog::{
-    AddOptions, AddOutcome, Added, ArchiveReport, Index, IndexExt, IndexInfo, InitOptions,
-    InitOutcome,
+    AddOptions, AddOutcome, Added, ArchiveReport, DeleteOptions, DeleteOutcome, Duplicates, Index,
+    IndexExt, IndexInfo, InitOptions, InitOutcome, LineageOptions, LineageReport, LocationPolicy,
+    PurgeOptions, PurgeReport, UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, User,
 };
 pub use embedded::EmbeddedIndex;
 pub use error::{Error, Kind, Result};
 pub use fields::{FieldClass, SearchFields};
 pub use memory::MemoryIndex;
 pub use open::{OpenOptions, open, open_or_init};
-pub use query::{ArchivedFilter, FieldTest, Query, Scalar};
+pub use query::{ArchivedFilter, FieldTest, Order, Query, Scalar, UriMatch};
 pub use time_range::TimeRange;

@@ -16,8 +16,10 @@ use uuid::Uuid;
 use crate::catalog::{
     AddOptions, AddOutcome, Added, ArchiveReport, Index, IndexInfo, InitOptions, InitOutcome,
 };
+use crate::columns::Key;
 use crate::differences::{same, same_dataset};
 use crate::error::{Error, Kind, Result};
+use crate::footprint::Footprint;
 use crate::query::Query;
 use crate::record::Record;
 use crate::resolve::Resolved;
@@ -82,6 +84,30 @@ impl MemoryIndex {
         Resolved::new(query, &self.read().products())
     }
 
+    /// What is found, in an order of its own.
+    fn sorted(&self, resolved: &Resolved) -> Vec<Dataset> {
+        let state = self.read();
+        let found = state
+            .order
+            .values()
+            .filter(|entry| entry.is_found(resolved));
+        let mut keyed: Vec<(Vec<Option<Key>>, &Arc<Entry>)> = found
+            .map(|entry| {
+                let bounds = || entry.record.footprint.as_ref().map(Footprint::bounds);
+                let keys = resolved
+                    .order
+                    .iter()
+                    .map(|by| by.column.key_within(&entry.dataset, bounds()));
+                (keys.collect(), entry)
+            })
+            .collect();
+        // What is equal stays in the order of all.
+        keyed.sort_by(|(a, _), (b, _)| resolved.compare(a, b));
+        keyed.truncate(resolved.limit.unwrap_or(usize::MAX));
+        let datasets = keyed.into_iter().map(|(_, entry)| entry.dataset.clone());
+        datasets.collect()
+    }
+
     /// The next datasets that are found after a place in the order, and the
     /// place to go on from; `None` at the end.
     fn page(
@@ -114,7 +140,7 @@ impl Entry {
             &self.record,
             self.dataset.archived().is_some(),
             self.indexed_us,
-        )
+        ) && resolved.accepts_locations(self.dataset.locations())
     }
 }
 
@@ -344,6 +370,10 @@ impl Index for MemoryIndex {
             Ok(resolved) => resolved,
             Err(error) => return stream::once(async { Err(error) }).boxed(),
         };
+        if !resolved.order.is_empty() {
+            let found = self.sorted(&resolved);
+            return stream::iter(found.into_iter().map(Ok)).boxed();
+        }
         let left = resolved.limit.unwrap_or(usize::MAX);
         let pages = stream::try_unfold(Some((None, left)), move |state| {
             let next = state.map(|(after, left)| {

@@ -31,8 +31,8 @@ use crate::time_range::TimeRange;
 /// # Ok::<(), datacube_index::Error>(())
 /// ```
 ///
-/// Results come ordered by the middle of their time range, then by id, so that
-/// the same query over the same datasets gives the same list in every index,
+/// Results come ordered by the middle of their time range, then by id, unless
+/// [`Query::order_by`] puts other fields before these, so that the same query over the same datasets gives the same list in every index,
 /// and `limit` keeps the earliest.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -48,8 +48,15 @@ pub struct Query {
     pub geometry: Option<Geometry>,
     /// Search fields and what their values have to satisfy.
     pub fields: IndexMap<String, FieldTest>,
+    /// Places, any of which one of the dataset's locations has to be; empty
+    /// for all. Archived locations count only where archived datasets are
+    /// asked for too.
+    pub uris: Vec<UriMatch>,
     /// Whether archived datasets are found.
     pub archived: ArchivedFilter,
+    /// What the result is ordered by, the first field first; after them, and
+    /// without any, the middle of the time range and then the id decide.
+    pub order: Vec<Order>,
     /// At most so many datasets, the first in order; `None` for all.
     pub limit: Option<usize>,
 }
@@ -126,11 +133,77 @@ impl Query {
         self
     }
 
+    /// Adds a place to those that may be found.
+    #[must_use]
+    pub fn uri(mut self, place: UriMatch) -> Self {
+        self.uris.push(place);
+        self
+    }
+
+    /// Orders the result by a field, after those that were added before.
+    ///
+    /// Any search field will do, and `id`, `product`, `metadata_type`,
+    /// `label`, `format`, `creation_time`, `indexed_time`, `archived` (when),
+    /// `uri` (the first active location), `lat` and `lon` (the bounds of the
+    /// footprint). Text is ordered by its code points; a range by its lower
+    /// end, then by its upper. Datasets without a value come last, in either
+    /// direction.
+    #[must_use]
+    pub fn order_by(mut self, order: Order) -> Self {
+        self.order.push(order);
+        self
+    }
+
     /// Stops after so many datasets.
     #[must_use]
     pub fn limit(mut self, n_datasets: usize) -> Self {
         self.limit = Some(n_datasets);
         self
+    }
+}
+
+/// A place where a dataset may be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum UriMatch {
+    /// This location, letter for letter.
+    Exact(String),
+    /// Any location that begins so.
+    Prefix(String),
+}
+
+impl UriMatch {
+    pub(crate) fn accepts(&self, uri: &str) -> bool {
+        match self {
+            UriMatch::Exact(wanted) => uri == wanted,
+            UriMatch::Prefix(start) => uri.starts_with(start.as_str()),
+        }
+    }
+}
+
+/// A field to order by, and which way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Order {
+    /// The field.
+    pub field: String,
+    /// Whether the greatest value comes first.
+    pub descending: bool,
+}
+
+impl Order {
+    /// The least value first.
+    pub fn ascending(field: impl Into<String>) -> Self {
+        Order {
+            field: field.into(),
+            descending: false,
+        }
+    }
+
+    /// The greatest value first.
+    pub fn descending(field: impl Into<String>) -> Self {
+        Order {
+            field: field.into(),
+            descending: true,
+        }
     }
 }
 

@@ -96,7 +96,7 @@ pub(crate) fn sortable(value: f64) -> i64 {
 
 impl IndexedValue {
     /// The value to compare; `None` for what cannot be compared: objects, and NaN.
-    fn of(value: &FieldValue) -> Option<Self> {
+    pub(crate) fn of(value: &FieldValue) -> Option<Self> {
         let number = |value: f64| {
             if value.is_nan() {
                 None
@@ -130,7 +130,7 @@ impl IndexedValue {
 }
 
 /// The value of a field that every document has at a place of its type.
-fn system_value(name: &str, value: &Value) -> Option<IndexedValue> {
+pub(crate) fn system_value(name: &str, value: &Value) -> Option<IndexedValue> {
     let text = value.as_str()?;
     if name == "creation_time" {
         let instant = datacube_model::parse_time(text).ok()?;

@@ -5,17 +5,19 @@
 //! refuse and mean the same; what is left to them is finding quickly what
 //! [`Resolved::accepts`] accepts.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use datacube_model::Product;
+use datacube_model::{Location, Product};
 use uuid::Uuid;
 
+use crate::columns::{Column, Key};
 use crate::error::{Error, Result};
 use crate::fields::{self, FieldClass, SearchFields};
 use crate::footprint::Area;
-use crate::query::{ArchivedFilter, FieldTest, Query, Scalar};
+use crate::query::{ArchivedFilter, FieldTest, Query, Scalar, UriMatch};
 use crate::record::{IndexedValue, Record};
 use crate::time_range::{TimeRange, micros};
 
@@ -31,8 +33,20 @@ pub(crate) struct Resolved {
     pub(crate) times: Vec<(i64, i64)>,
     pub(crate) area: Option<Area>,
     pub(crate) fields: Vec<(Target, Test)>,
+    /// Any of which one of its locations has to match; empty for any place.
+    pub(crate) uris: Vec<UriMatch>,
     pub(crate) archived: ArchivedFilter,
+    /// What the result is ordered by, before the middle of the time range and
+    /// the id.
+    pub(crate) order: Vec<SortBy>,
     pub(crate) limit: Option<usize>,
+}
+
+/// A field that a result is ordered by; what has no value comes last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SortBy {
+    pub(crate) column: Column,
+    pub(crate) descending: bool,
 }
 
 /// Where the value of a field is found.
@@ -127,9 +141,16 @@ impl Resolved {
                 query.fields.keys().all(|field| has(field))
             })
             .collect();
+        let order = query.order.iter().map(|order| {
+            Ok(SortBy {
+                column: Column::to_order_by(&order.field, query, products)?,
+                descending: order.descending,
+            })
+        });
+        let order = order.collect::<Result<Vec<_>>>()?;
         let mut tests = Vec::new();
         for (name, test) in &query.fields {
-            let Some(class) = common_class(name, &having)? else {
+            let Some(class) = fields::common_class(name, &having)? else {
                 continue;
             };
             let test = checked(name, class, test)?;
@@ -171,7 +192,9 @@ impl Resolved {
             times: merged(&query.times)?,
             area,
             fields: tests,
+            uris: query.uris.clone(),
             archived: query.archived,
+            order,
             limit: query.limit,
         })
     }
@@ -183,7 +206,30 @@ impl Resolved {
             || self.ids.as_ref().is_some_and(BTreeSet::is_empty)
     }
 
-    /// Whether a dataset is to be found.
+    /// Which of two datasets comes first, by the values of the fields that
+    /// the result is ordered by.
+    pub(crate) fn compare(&self, a: &[Option<Key>], b: &[Option<Key>]) -> Ordering {
+        let each = self.order.iter().zip(a.iter().zip(b));
+        each.map(|(by, (a, b))| match (a, b) {
+            (Some(a), Some(b)) if by.descending => b.cmp(a),
+            (Some(a), Some(b)) => a.cmp(b),
+            // None comes last.
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        })
+        .find(|ordering| ordering.is_ne())
+        .unwrap_or(Ordering::Equal)
+    }
+
+    /// Whether a dataset in these places is to be found.
+    pub(crate) fn accepts_locations(&self, locations: &[Location]) -> bool {
+        self.uris.is_empty()
+            || locations
+                .iter()
+                .filter(|place| place.is_active() || self.archived != ArchivedFilter::Active)
+                .any(|place| self.uris.iter().any(|wanted| wanted.accepts(&place.uri)))
+    }
+
+    /// Whether a dataset is to be found, as far as its record tells.
     pub(crate) fn accepts(&self, record: &Record, is_archived: bool, indexed_us: i64) -> bool {
         let in_time = || {
             self.times.is_empty()
@@ -219,29 +265,6 @@ impl Resolved {
             && in_fields()
             && in_area()
     }
-}
-
-/// The class of a field in all of `products`; `None` where there is no product.
-fn common_class(name: &str, products: &[&Arc<Product>]) -> Result<Option<FieldClass>> {
-    let mut found: Option<(FieldClass, &Arc<Product>)> = None;
-    for product in products {
-        let Some(class) = fields::class_in(product.metadata_type(), name) else {
-            continue;
-        };
-        match found {
-            Some((first, other)) if first != class => {
-                return Err(Error::invalid_query(format!(
-                    "search field `{name}` holds {first} in product `{}` and {class} in product \
-                     `{}`; search one of them at a time",
-                    other.name(),
-                    product.name()
-                )));
-            }
-            Some(_) => {}
-            None => found = Some((class, product)),
-        }
-    }
-    Ok(found.map(|(class, _)| class))
 }
 
 /// Overlapping ranges joined.

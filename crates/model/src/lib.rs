@@ -4,6 +4,7 @@
 //! types here are views that say what a document means, or everything that is
 //! wrong with it. Nothing here reads a file or a database.
 
+pub mod changes;
 pub mod dataset;
 pub mod document;
 mod dtype;
@@ -13,6 +14,7 @@ pub mod lineage;
 pub mod metadata_type;
 pub mod product;
 
+pub use changes::{Change, Changes, Verdict};
 pub use dataset::{Dataset, Location, MeasurementSource, parse_time};
 pub use document::{
     DocPath, DocumentErrors, DocumentKind, LocatedDocument, Looks, Problem, ProblemKind,
@@ -21,6 +23,6 @@ pub use document::{
 pub use dtype::{DType, Number, UnknownDType};
 pub use error::{Error, Result};
 pub use flags::{FlagsDefinition, Label, MaskExpression, MaskRequest, MaskTest, MaskValue};
-pub use lineage::Lineage;
+pub use lineage::{Lineage, LineageDirection, LineageRelation};
 pub use metadata_type::{FieldKind, FieldValue, MetadataType, MetadataTypeLookup, SearchField};
 pub use product::{LoadHints, Measurement, Product, match_product};

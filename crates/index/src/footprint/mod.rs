@@ -134,6 +134,11 @@ impl Footprint {
         }
     }
 
+    /// The shapes.
+    pub(crate) fn parts(&self) -> &[Geometry<f64>] {
+        &self.parts
+    }
+
     /// The smallest box around everything; the western end in [-180, 180).
     ///
     /// For a footprint of several parts it is the narrowest one, which may

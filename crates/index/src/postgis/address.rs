@@ -1,0 +1,184 @@
+//! From a URL to how the server is reached.
+//!
+//! What libpq understands, with its environment variables and password file
+//! for what the URL leaves out; besides, `max_connections=8`,
+//! `statement_timeout=MILLISECONDS`, `connect_timeout=SECONDS` and `mode=ro`.
+//! The form with a driver that SQLAlchemy wants (`postgresql+psycopg2://`) is
+//! taken too, so that ODC's configuration files work as they are.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::open::without_password;
+
+/// Connections of one process at a time, unless told otherwise.
+const MAX_CONNECTIONS: u32 = 8;
+
+/// How long to wait for a connection, unless told otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a database is reached.
+#[derive(Clone)]
+pub(super) struct Address {
+    /// The address, fit to be shown.
+    pub(super) url: String,
+    pub(super) options: PgConnectOptions,
+    pub(super) max_connections: u32,
+    pub(super) connect_timeout: Duration,
+    pub(super) read_only: bool,
+}
+
+impl Address {
+    /// Reads a URL.
+    pub(super) fn parse(url: &str) -> Result<Self> {
+        let shown = without_password(url);
+        let refuse = |reason: String| Error::InvalidUrl {
+            url: shown.clone(),
+            reason,
+        };
+        let (scheme, rest) = url
+            .split_once("://")
+            .ok_or_else(|| refuse("it has no `//` after the colon".to_owned()))?;
+        let known = scheme.split('+').next().unwrap_or_default();
+        if !matches!(known, "postgresql" | "postgres") {
+            return Err(refuse(format!("`{scheme}` is no PostgreSQL address")));
+        }
+        // Without a host in it the URL is no URL to the parser; libpq allows that.
+        let rest = if rest.is_empty() || rest.starts_with(['/', '?']) {
+            let host = std::env::var("PGHOST").ok().filter(|h| !h.starts_with('/'));
+            format!("{}{rest}", host.unwrap_or_else(|| "localhost".to_owned()))
+        } else {
+            rest.to_owned()
+        };
+        let names_host = !url.ends_with("://") && {
+            let after = &url[scheme.len() + 3..];
+            !after.starts_with(['/', '?'])
+        };
+        let mut parsed = Url::parse(&format!("postgresql://{rest}"))
+            .map_err(|error| refuse(error.to_string()))?;
+        let pairs: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
+        parsed.set_query(None);
+        let mut address = Address {
+            url: shown.clone(),
+            options: PgConnectOptions::new(),
+            max_connections: MAX_CONNECTIONS,
+            connect_timeout: CONNECT_TIMEOUT,
+            read_only: false,
+        };
+        let mut settings = Vec::new();
+        let whole = |name: &str, value: &str| -> Result<u64> {
+            value.parse().ok().filter(|n| *n > 0).ok_or_else(|| {
+                refuse(format!("`{name}` has to be a whole number above 0, not `{value}`"))
+            })
+        };
+        for (name, value) in pairs {
+            match name.as_str() {
+                "max_connections" => {
+                    let n = whole(&name, &value)?;
+                    address.max_connections = u32::try_from(n).unwrap_or(u32::MAX);
+                }
+                "connect_timeout" => {
+                    address.connect_timeout = Duration::from_secs(whole(&name, &value)?);
+                }
+                "statement_timeout" => settings.push((name.clone(), whole(&name, &value)?)),
+                "mode" => match value.as_str() {
+                    "ro" => address.read_only = true,
+                    "rw" => {}
+                    _ => return Err(refuse("`mode` is `ro` or `rw`".to_owned())),
+                },
+                "sslmode" | "ssl-mode" | "sslrootcert" | "sslcert" | "sslkey" | "host"
+                | "hostaddr" | "port" | "dbname" | "user" | "password" | "application_name"
+                | "options" => {
+                    parsed.query_pairs_mut().append_pair(&name, &value);
+                }
+                _ => {
+                    return Err(refuse(format!(
+                        "`{name}` is no option; there are application_name, connect_timeout, \
+                         dbname, host, max_connections, mode, options, password, port, sslcert, \
+                         sslkey, sslmode, sslrootcert, statement_timeout and user"
+                    )));
+                }
+            }
+        }
+        let mut options = PgConnectOptions::from_str(parsed.as_str()).map_err(|error| {
+            refuse(error.to_string().replace(parsed.as_str(), &shown))
+        })?;
+        if !names_host
+            && let Some(socket) = std::env::var("PGHOST").ok().filter(|h| h.starts_with('/'))
+            && options.get_socket().is_none()
+        {
+            options = options.socket(socket);
+        }
+        if options.get_application_name().is_none() {
+            options = options.application_name("datacube");
+        }
+        let settings = settings
+            .into_iter()
+            .map(|(name, value)| (name, value.to_string()))
+            // What a statement finds depends on the values: plan it with them.
+            .chain([
+                ("plan_cache_mode".to_owned(), "force_custom_plan".to_owned()),
+                ("timezone".to_owned(), "UTC".to_owned()),
+                ("jit".to_owned(), "off".to_owned()),
+            ]);
+        address.options = options.options(settings).statement_cache_capacity(200);
+        Ok(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        let read = |url: &str| Address::parse(url).expect(url);
+        let a = read("postgresql+psycopg2://me:s%40crt@db.example:5433/odc?max_connections=3");
+        assert_eq!(a.options.get_host(), "db.example");
+        assert_eq!(a.options.get_port(), 5433);
+        assert_eq!(a.options.get_username(), "me");
+        assert_eq!(a.options.get_database(), Some("odc"));
+        assert_eq!((a.max_connections, a.read_only), (3, false));
+        assert!(!a.url.contains("crt"), "{}", a.url);
+        let a = read("postgres://%2Ftmp%2Fpg/odc?mode=ro&statement_timeout=250");
+        assert_eq!(
+            a.options.get_socket().map(|p| p.display().to_string()),
+            Some("/tmp/pg".to_owned())
+        );
+        assert!(a.read_only);
+        assert!(
+            a.options
+                .get_options()
+                .is_some_and(|o| o.contains("statement_timeout=250")),
+            "{:?}",
+            a.options.get_options()
+        );
+        let a = read("postgresql:///odc?host=/var/run/x&port=5444&user=u");
+        assert_eq!(
+            a.options.get_socket().map(|p| p.display().to_string()),
+            Some("/var/run/x".to_owned())
+        );
+        assert_eq!((a.options.get_port(), a.options.get_username()), (5444, "u"));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_refused_without_its_password() {
+        for url in [
+            "postgresql:odc",
+            "postgresql://me:secret@host:port/odc",
+            "postgresql://me:secret@host/odc?max_connections=0",
+            "postgresql://me:secret@host/odc?colour=red",
+            "postgresql://me:secret@host/odc?mode=x",
+            "postgresql://me:secret@host/odc?sslmode=perhaps",
+        ] {
+            let Err(error) = Address::parse(url) else {
+                panic!("{url} was read")
+            };
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        }
+    }
+}

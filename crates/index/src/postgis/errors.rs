@@ -1,0 +1,93 @@
+//! What PostgreSQL's error codes mean to the caller.
+//!
+//! # Source
+//! PostgreSQL 15, Appendix A, "PostgreSQL Error Codes".
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+const READ_ONLY_TRANSACTION: &str = "25006";
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+const UNDEFINED_TABLE: &str = "42P01";
+const INVALID_SCHEMA: &str = "3F000";
+const UNDEFINED_DATABASE: &str = "3D000";
+const DISK_FULL: &str = "53100";
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+const DEADLOCK: &str = "40P01";
+const SERIALIZATION: &str = "40001";
+/// The server is being stopped, or starts.
+const GOING_AWAY: [&str; 3] = ["57P01", "57P02", "57P03"];
+const TOO_MANY_CONNECTIONS: &str = "53300";
+
+/// PostgreSQL's five letters.
+pub(super) fn code(error: &sqlx::Error) -> Option<String> {
+    Some(error.as_database_error()?.code()?.into_owned())
+}
+
+fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
+    code(error).is_some_and(|code| codes.contains(&code.as_str()))
+}
+
+/// Whether two transactions got in each other's way; done again, both succeed.
+pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
+    has_code(error, &[DEADLOCK, SERIALIZATION])
+}
+
+/// Whether the connection is gone, which another may replace.
+pub(super) fn is_disconnected(error: &sqlx::Error) -> bool {
+    has_code(error, &GOING_AWAY)
+        || has_code(error, &[TOO_MANY_CONNECTIONS])
+        || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
+}
+
+/// Whether a table, or a schema, is not there.
+pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
+    has_code(error, &[UNDEFINED_TABLE, INVALID_SCHEMA])
+}
+
+/// Whether the user may not do it.
+pub(super) fn is_refused(error: &sqlx::Error) -> bool {
+    has_code(error, &[INSUFFICIENT_PRIVILEGE])
+}
+
+/// What a failure to do `action` is to the caller.
+pub(super) fn failed(url: &str, action: &'static str) -> impl Fn(sqlx::Error) -> Error {
+    let url = url.to_owned();
+    move |source| {
+        let url = url.clone();
+        match code(&source).as_deref() {
+            Some(UNDEFINED_TABLE | INVALID_SCHEMA | UNDEFINED_DATABASE) => {
+                Error::NotInitialised { url }
+            }
+            Some(INSUFFICIENT_PRIVILEGE) => Error::ReadOnly {
+                url,
+                reason: format!(
+                    "this user may not {action} ({}); a database administrator grants more with \
+                     `datacube user grant`",
+                    message(&source)
+                ),
+            },
+            Some(READ_ONLY_TRANSACTION) => Error::ReadOnly {
+                url,
+                reason: "the server, or this session, takes no changes".to_owned(),
+            },
+            Some(DISK_FULL) => Error::NoSpace { url },
+            Some(LOCK_NOT_AVAILABLE) => Error::Locked {
+                url,
+                waited: Duration::ZERO,
+            },
+            _ => Error::Database {
+                url,
+                action,
+                source,
+            },
+        }
+    }
+}
+
+fn message(error: &sqlx::Error) -> String {
+    error
+        .as_database_error()
+        .map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}
