@@ -11,6 +11,10 @@ use std::time::Duration;
 use datacube_model::Changes;
 use uuid::Uuid;
 
+/// PostgreSQL: two transactions in each other's way, a server that stops or
+/// starts, or has no connection left.
+const TRANSIENT_CODES: [&str; 6] = ["40001", "40P01", "53300", "57P01", "57P02", "57P03"];
+
 /// The result of an index operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -66,6 +70,35 @@ pub enum Error {
         expected: i64,
     },
 
+    /// The tables of Python's Open Data Cube are of a version that this program
+    /// does not know.
+    #[error(
+        "the schema `odc` at {url} has alembic revision {found}, this program works with \
+         {expected}; `datacube system init` of Python's datacube 1.9.22 brings it there"
+    )]
+    ForeignSchema {
+        /// The address of the index.
+        url: String,
+        /// The revision in the database.
+        found: String,
+        /// The revision that this program works with.
+        expected: String,
+    },
+
+    /// The user of the database may not do it.
+    #[error(
+        "the user of {url} may not {action}: {reason}; an administrator of the index grants \
+         more with `datacube user grant`"
+    )]
+    Forbidden {
+        /// The address of the index.
+        url: String,
+        /// Such as `add datasets`.
+        action: &'static str,
+        /// What the database said.
+        reason: String,
+    },
+
     /// The file is something else.
     #[error(
         "{} is not a datacube index: {reason}; give another path, nothing was changed",
@@ -79,7 +112,7 @@ pub enum Error {
     },
 
     /// An index URL that cannot be understood.
-    #[error("invalid index URL `{url}`: {reason}; expected `sqlite:PATH` or `memory:`")]
+    #[error("invalid index URL `{url}`: {reason}; expected `postgresql://USER@HOST/DATABASE`, `sqlite:PATH` or `memory:`")]
     InvalidUrl {
         /// The URL as given.
         url: String,
@@ -156,6 +189,19 @@ pub enum Error {
         name: String,
         /// All changes, safe ones too, each with its verdict.
         changes: Box<Changes>,
+    },
+
+    /// Something in the index that could not be read after an update.
+    #[error(
+        "{kind} `{name}` in the index would not be right any more: {reason}; nothing was changed"
+    )]
+    Breaks {
+        /// What would break.
+        kind: Kind,
+        /// Its name or id.
+        name: String,
+        /// What would be wrong with it.
+        reason: String,
     },
 
     /// A product that still has active datasets.
@@ -307,9 +353,22 @@ impl Error {
         match self {
             Error::Locked { .. } => true,
             Error::Database { source, .. } => {
-                matches!(source, sqlx::Error::PoolTimedOut)
+                matches!(source, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_))
+                    || source
+                        .as_database_error()
+                        .and_then(|error| error.code())
+                        .is_some_and(|code| TRANSIENT_CODES.contains(&code.as_ref()))
             }
             _ => false,
+        }
+    }
+
+    pub(crate) fn other_home(id: Uuid, known: &str, home: &str) -> Self {
+        Error::Lineage {
+            reason: format!(
+                "dataset {id} is at home in `{known}`, not in `{home}`; allow updates to replace \
+                 what is known"
+            ),
         }
     }
 

@@ -28,15 +28,20 @@ pub mod expression;
 mod extent;
 mod fields;
 mod footprint;
+mod locations;
+mod maturity;
 mod memory;
 mod migrate;
 mod open;
+mod postgis;
 mod query;
 mod record;
+mod relations;
 mod resolve;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time_range;
+mod updates;
 
 pub use catalog::{
     AddOptions, AddOutcome, Added, ArchiveReport, DeleteOptions, DeleteOutcome, Duplicates, Index,
@@ -48,5 +53,6 @@ pub use error::{Error, Kind, Result};
 pub use fields::{FieldClass, SearchFields};
 pub use memory::MemoryIndex;
 pub use open::{OpenOptions, open, open_or_init};
+pub use postgis::PostgisIndex;
 pub use query::{ArchivedFilter, FieldTest, Order, Query, Scalar, UriMatch};
 pub use time_range::TimeRange;

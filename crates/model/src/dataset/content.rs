@@ -19,6 +19,15 @@ use crate::lineage::{self, Lineage};
 use crate::metadata_type::{FieldValue, get_in};
 use crate::product::{self, Product};
 
+/// Where a document comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It is to belong to its product as that is now.
+    New,
+    /// It was right when it was indexed; its product may have grown since.
+    Indexed,
+}
+
 /// A dataset document and what it says.
 pub(super) struct Content {
     pub(super) document: Value,
@@ -35,14 +44,18 @@ pub(super) struct Content {
 }
 
 impl Content {
-    pub(super) fn read(document: Value, product: Arc<Product>) -> Result<Self, DocumentErrors> {
+    pub(super) fn read(
+        document: Value,
+        product: Arc<Product>,
+        state: State,
+    ) -> Result<Self, DocumentErrors> {
         let report = Report::default();
         let parts = match unsupported(&document) {
             Some(problem) => {
                 report.problem(problem);
                 None
             }
-            None => Parts::read(&Node::root(&document, &report), &product),
+            None => Parts::read(&Node::root(&document, &report), &product, state),
         };
         let name = ["id", "label"]
             .iter()
@@ -122,7 +135,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn read(node: &Node<'_>, product: &Product) -> Option<Self> {
+    fn read(node: &Node<'_>, product: &Product, state: State) -> Option<Self> {
         node.map()?;
         let id = node
             .require("id", "the id of the dataset, a UUID")
@@ -155,7 +168,7 @@ impl Parts {
             (Some(crs), Some(grids)) => extent::read(node, geometry.as_ref(), crs, grids),
             _ => None,
         };
-        let measurements = source::read(node, &grid_names, product);
+        let measurements = source::read(node, &grid_names, product, state);
         if let Some(properties) = node.require(
             "properties",
             "the properties of the dataset, `datetime` among them",

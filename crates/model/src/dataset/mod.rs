@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use content::Content;
+use content::{Content, State};
 pub use source::{Layer, MeasurementPath, MeasurementSource};
 pub use time::parse_time;
 pub use uri::resolve_uri;
@@ -119,7 +119,7 @@ impl Dataset {
         product: Arc<Product>,
         locations: impl IntoIterator<Item = L>,
     ) -> Result<Self, DocumentErrors> {
-        let content = Content::read(document, product)?;
+        let content = Content::read(document, product, State::New)?;
         let given: Vec<Location> = locations.into_iter().map(Into::into).collect();
         let locations = if given.is_empty() {
             content.own_locations()
@@ -129,6 +129,27 @@ impl Dataset {
         Ok(Dataset {
             content: Arc::new(content),
             locations: locations.into(),
+            archived: None,
+            indexed: None,
+        })
+    }
+
+    /// Reads a document that an index holds, whose locations are these alone.
+    ///
+    /// As [`Self::from_document`], but a measurement that the document does
+    /// not have is among [`Self::warnings`] and no error: its product may have
+    /// got that measurement after the dataset was indexed.
+    ///
+    /// # Errors
+    /// As [`Self::from_document`].
+    pub fn from_indexed(
+        document: Value,
+        product: Arc<Product>,
+        locations: impl IntoIterator<Item = Location>,
+    ) -> Result<Self, DocumentErrors> {
+        Ok(Dataset {
+            content: Arc::new(Content::read(document, product, State::Indexed)?),
+            locations: locations.into_iter().collect(),
             archived: None,
             indexed: None,
         })

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::content::State;
 use crate::Number;
 use crate::document::{Node, Problem, ProblemKind};
 use crate::product::Product;
@@ -86,6 +87,7 @@ pub(super) fn read(
     document: &Node<'_>,
     grids: &[&str],
     product: &Product,
+    state: State,
 ) -> Option<IndexMap<String, MeasurementPath>> {
     let wanted = product
         .measurements()
@@ -96,7 +98,9 @@ pub(super) fn read(
         .filter(|node| !node.value.is_null())
     {
         Some(node) => node,
-        None if wanted.clone().next().is_none() => return Some(IndexMap::new()),
+        None if state == State::Indexed || wanted.clone().next().is_none() => {
+            return Some(IndexMap::new());
+        }
         None => document.require("measurements", "the measurements of the dataset")?,
     };
     let n_measurements = node.map()?.len();
@@ -114,7 +118,10 @@ pub(super) fn read(
         let path = node.path.key(&measurement.name);
         let problem = Problem::new(path, ProblemKind::Missing, expected)
             .near(&measurement.name, names.iter().copied());
-        document.report().problem(problem);
+        match state {
+            State::New => document.report().problem(problem),
+            State::Indexed => document.report().warning(problem),
+        }
     }
     (found.len() == n_measurements).then_some(found)
 }

@@ -434,3 +434,18 @@ fn the_type_has_to_be_of_eo3() {
         "{error}"
     );
 }
+
+#[test]
+fn products_grow_after_datasets_are_indexed() {
+    let mut grown = product().document().clone();
+    let band = json!({"name": "later", "dtype": "uint8", "nodata": 0, "units": "1"});
+    let list = grown["measurements"].as_array_mut().expect("a list");
+    list.push(band);
+    let grown = Arc::new(Product::from_document(grown, &MetadataType::builtin()).expect("valid"));
+    let new = Dataset::from_document(document(), Arc::clone(&grown), ["x.yaml"]);
+    assert!(new.is_err(), "a new dataset has all of them");
+    let indexed = Dataset::from_indexed(document(), grown, Vec::new()).expect("it was right");
+    assert_eq!(indexed.warnings().len(), dataset().warnings().len() + 1);
+    assert!(indexed.measurement_source("later").is_err());
+    assert!(indexed.locations().is_empty());
+}

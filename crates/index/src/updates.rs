@@ -1,0 +1,60 @@
+//! What updates have in common in every index: leave for changes, and which
+//! changes concern the datasets.
+
+use datacube_model::changes::dataset_changes;
+use datacube_model::{Changes, Dataset};
+
+use crate::error::{Error, Kind, Result};
+
+/// The changes, if they are safe or may be made anyway.
+///
+/// # Errors
+/// [`Error::UnsafeChanges`].
+pub(crate) fn permitted(
+    kind: Kind,
+    name: &str,
+    changes: Changes,
+    allow_unsafe: bool,
+) -> Result<Changes> {
+    if allow_unsafe || changes.is_safe() {
+        return Ok(changes);
+    }
+    Err(Error::UnsafeChanges {
+        kind,
+        name: name.to_owned(),
+        changes: Box::new(changes),
+    })
+}
+
+/// What an update changes in the document of a dataset, if it may.
+///
+/// # Errors
+/// [`Error::UnsafeChanges`]; [`Error::Dataset`] for another product.
+pub(crate) fn permitted_in_dataset(
+    stored: &Dataset,
+    given: &Dataset,
+    allow_any: &[Vec<String>],
+) -> Result<Changes> {
+    let (old, new) = (stored.product().name(), given.product().name());
+    if old != new {
+        return Err(Error::Dataset {
+            id: given.id(),
+            reason: format!(
+                "it is of product `{old}` and cannot become one of `{new}`; remove it and add it \
+                 anew"
+            ),
+            source: None,
+        });
+    }
+    let changes = dataset_changes(stored.document(), given.document(), allow_any);
+    permitted(Kind::Dataset, &given.id().to_string(), changes, false)
+}
+
+/// A document in the index that an update would make unreadable.
+pub(crate) fn breaks(kind: Kind, name: &str, reason: &dyn std::fmt::Display) -> Error {
+    Error::Breaks {
+        kind,
+        name: name.to_owned(),
+        reason: reason.to_string(),
+    }
+}
