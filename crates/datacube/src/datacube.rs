@@ -101,10 +101,22 @@ impl Datacube {
     /// # Errors
     /// As [`Datacube::open`], and when the index cannot be written.
     pub fn create(options: ConfigOptions) -> Result<(Self, InitOutcome)> {
+        Self::create_with(options, &InitOptions::default())
+    }
+
+    /// [`Datacube::create`], with a say in what is created.
+    ///
+    /// # Errors
+    /// As [`Datacube::create`].
+    pub fn create_with(
+        options: ConfigOptions,
+        init: &InitOptions,
+    ) -> Result<(Self, InitOutcome)> {
+        let init = init.clone();
         runtime::block_on(async move {
             let resolved = config::resolve(&options)?;
             let index = datacube_index::open(&resolved.index_url).await?;
-            let outcome = index.init(&InitOptions::default()).await?;
+            let outcome = index.init(&init).await?;
             let loader = Arc::new(Loader::new(LoaderOptions::default()));
             Ok((
                 Self {

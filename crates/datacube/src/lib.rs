@@ -5,6 +5,7 @@
 //! pixels. This crate is the only one that knows index, loader and engine; each
 //! of them is usable without the others.
 
+mod admin;
 mod config;
 mod coords;
 mod datacube;
@@ -24,6 +25,7 @@ mod runtime;
 mod source;
 mod time_terms;
 
+pub use admin::{DefinitionOptions, Period, UpdatedDefinition, UpdatedDocument, allowed_paths};
 pub use config::{
     ConfigDocument, ConfigOptions, Origin, Resolved, Settings, default_index_path,
     resolve as resolve_config,

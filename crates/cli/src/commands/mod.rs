@@ -1,42 +1,52 @@
 //! What each command does: call the library, print what it says.
 
-mod dataset;
+pub(crate) mod dataset;
+mod definitions;
 mod load;
+mod manual;
+mod metadata;
 mod product;
+mod spindex;
 mod system;
+mod user;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use datacube::{ConfigOptions, Datacube};
 
-use crate::args::{Args, Command};
+use crate::args::{Command, GlobalArgs};
 
-/// Runs the command; the code is 1 when any item of it failed.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    match &args.command {
-        Command::System(command) => system::run(args, command),
-        Command::Product(command) => product::run(&open(args)?, command),
-        Command::Dataset(command) => dataset::run(&open(args)?, command),
-        Command::Load(command) => load::run(&open(args)?, command),
+/// Runs the command; the code is not 0 when any item of it failed.
+pub(crate) fn run(global: &GlobalArgs, command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::System(command) => system::run(global, command),
+        Command::User(command) => user::run(&open(global)?, command),
+        Command::Metadata(command) => metadata::run(&open(global)?, command),
+        Command::Product(command) => product::run(&open(global)?, command),
+        Command::Dataset(command) => dataset::run(&open(global)?, command),
+        Command::Spindex(command) => spindex::run(&open(global)?, command),
+        Command::Load(command) => load::run(&open(global)?, command),
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { folder } => manual::man(folder.as_deref()),
     }
 }
 
-fn config_options(args: &Args) -> ConfigOptions {
+pub(crate) fn config_options(global: &GlobalArgs) -> ConfigOptions {
     ConfigOptions {
-        index: args.index.clone(),
-        environment: args.environment.clone(),
-        files: args.config.clone(),
-        text: args.raw_config.clone(),
+        index: global.index.clone(),
+        environment: global.environment.clone(),
+        files: global.config.clone(),
+        text: global.raw_config.clone(),
     }
 }
 
-fn open(args: &Args) -> Result<Datacube> {
-    Ok(Datacube::open_with(config_options(args))?)
+pub(crate) fn open(global: &GlobalArgs) -> Result<Datacube> {
+    Ok(Datacube::open_with(config_options(global))?)
 }
 
 /// 0 when nothing failed, else 1.
-fn exit_code(n_failed: usize) -> ExitCode {
+pub(crate) fn exit_code(n_failed: usize) -> ExitCode {
     if n_failed == 0 {
         ExitCode::SUCCESS
     } else {

@@ -1,69 +1,207 @@
-//! `datacube system`: create and check the index.
+//! `datacube system`: create, check, describe, copy and clear the index.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use datacube::index::InitOutcome;
-use datacube::{Datacube, Origin, resolve_config};
+use datacube::index::{Error as IndexError, InitOptions, InitOutcome};
+use datacube::{Datacube, Error, Origin, Resolved, resolve_config};
+use serde_json::{Value, json};
 
-use super::config_options;
-use crate::args::{Args, SystemCommand};
-use crate::output;
+use super::{config_options, exit_code, open};
+use crate::args::{Format, GlobalArgs, InitArgs, SystemCommand};
+use crate::output::{self, Consent, Row, Rows, bold, confirm, counted};
 
-pub(crate) fn run(args: &Args, command: &SystemCommand) -> Result<ExitCode> {
+pub(crate) fn run(global: &GlobalArgs, command: &SystemCommand) -> Result<ExitCode> {
     match command {
-        SystemCommand::Init => init(args),
-        SystemCommand::Check => check(args),
+        SystemCommand::Init(args) => init(global, args),
+        SystemCommand::Check => check(global),
+        SystemCommand::Info { format } => info(global, *format),
+        SystemCommand::Clear { dry_run, yes } => {
+            clear(global, dry_run.dry_run, Consent::of(yes.yes, false))
+        }
     }
 }
 
-fn init(args: &Args) -> Result<ExitCode> {
+fn init(global: &GlobalArgs, args: &InitArgs) -> Result<ExitCode> {
+    if args.dry_run.dry_run {
+        output::line(match open_as_it_is(global)?.check() {
+            Ok(_) => "The index is there and up to date.".to_owned(),
+            Err(Error::Index(IndexError::NotInitialised { .. })) => {
+                "Would create the index.".to_owned()
+            }
+            Err(Error::Index(IndexError::SchemaTooOld {
+                found, expected, ..
+            })) => {
+                format!("Would update the index from schema version {found} to {expected}.")
+            }
+            Err(error) => return Err(error.into()),
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
     output::line("Initialising database...")?;
-    let (_, outcome) = Datacube::create(config_options(args))?;
-    output::line(match outcome {
+    let options = InitOptions::default().default_types(!args.no_default_types);
+    let (_, outcome) = Datacube::create_with(config_options(global), &options)?;
+    output::line(bold(match outcome {
         InitOutcome::Created => "Created.",
         InitOutcome::Updated => "Updated.",
         _ => "Already up to date.",
-    })?;
+    }))?;
     output::line("Done.")?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(args: &Args) -> Result<ExitCode> {
-    let options = config_options(args);
+/// The index, made by nobody: also one that nobody named.
+fn open_as_it_is(global: &GlobalArgs) -> Result<Datacube> {
+    let mut options = config_options(global);
     let resolved = resolve_config(&options)?;
-    let origin = match &resolved.origin {
+    options.index = Some(resolved.index_url);
+    Ok(Datacube::open_with(options)?)
+}
+
+fn origin(resolved: &Resolved) -> String {
+    match &resolved.origin {
         Origin::Argument => "--index".to_owned(),
         Origin::Config(place) => place.clone(),
         Origin::Default => "default: nothing is configured".to_owned(),
-    };
-    output::line(format!("Version:          {}", env!("CARGO_PKG_VERSION")))?;
-    output::line(format!(
-        "Index:            {}",
-        hide_password(&resolved.index_url)
-    ))?;
-    output::line(format!("Found by:         {origin}"))?;
-    let info = match Datacube::open_with(options) {
-        Ok(dc) => dc.check(),
-        Err(error) => Err(error),
-    };
+    }
+}
+
+fn check(global: &GlobalArgs) -> Result<ExitCode> {
+    let resolved = resolve_config(&config_options(global))?;
+    let settings = &resolved.settings;
+    let field = |name: &str, value: &str| output::line(format!("{name:<22}{}", bold(value)));
+    let limit = settings
+        .dc_load_limit
+        .map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+    let opened = open_as_it_is(global);
+    let info = opened.and_then(|dc| Ok((dc.check()?, dc)));
+    field("Version:", env!("CARGO_PKG_VERSION"))?;
+    if let Ok((info, _)) = &info {
+        field("Index Driver:", info.driver)?;
+    }
+    field("Database URL:", &hide_password(&resolved.index_url))?;
+    field("Found by:", &origin(&resolved))?;
+    field(
+        "Skip broken datasets:",
+        if settings.skip_broken_datasets {
+            "True"
+        } else {
+            "False"
+        },
+    )?;
+    field("Datacube load limit:", &limit)?;
+    if let Ok((info, _)) = &info {
+        field("Products:", &info.n_products.to_string())?;
+        field("Datasets:", &info.n_datasets.to_string())?;
+        field("Writable:", if info.writable { "yes" } else { "no" })?;
+    }
+    output::line("")?;
     match info {
-        Ok(info) => {
-            output::line(format!("Index driver:     {}", info.driver))?;
-            output::line(format!("Products:         {}", info.n_products))?;
-            output::line(format!("Datasets:         {}", info.n_datasets))?;
-            output::line(format!(
-                "Writable:         {}",
-                if info.writable { "yes" } else { "no" }
-            ))?;
-            output::line("Valid connection: YES")?;
+        Ok((_, dc)) => {
+            output::line(format!("Valid connection:\t{}", bold("YES")))?;
+            if let Some(role) = own_role(&dc, &resolved.index_url) {
+                output::line(format!("You have {} privileges.", bold(&role)))?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            output::line("Valid connection: NO")?;
-            Err(error.into())
+            output::line(format!("Valid connection:\t{}", bold("NO")))?;
+            Err(error)
         }
     }
+}
+
+/// The role of the one who is connected, where the index has roles.
+fn own_role(dc: &Datacube, url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    let users = dc.users().ok()?;
+    let own = users.iter().find(|user| user.name == url.username())?;
+    Some(own.role.to_uppercase())
+}
+
+fn info(global: &GlobalArgs, format: Format) -> Result<ExitCode> {
+    let dc = open(global)?;
+    let info = dc.check()?;
+    let resolved = dc.configuration();
+    let types = dc.metadata_types()?;
+    let types: Vec<&str> = types.iter().map(|item| item.name()).collect();
+    let crses: Vec<String> = dc
+        .spatial_indexes()?
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let row: Row = [
+        ("version", json!(env!("CARGO_PKG_VERSION"))),
+        ("driver", json!(info.driver)),
+        ("url", json!(info.url)),
+        ("found_by", json!(origin(resolved))),
+        ("environment", json!(resolved.environment)),
+        ("schema_version", json!(info.schema_version)),
+        ("writable", json!(info.writable)),
+        ("products", json!(info.n_products)),
+        ("datasets", json!(info.n_datasets)),
+        ("metadata_types", json!(types)),
+        ("spatial_indexes", json!(crses)),
+        (
+            "skip_broken_datasets",
+            json!(resolved.settings.skip_broken_datasets),
+        ),
+        ("dc_load_limit", json!(resolved.settings.dc_load_limit)),
+    ]
+    .into_iter()
+    .map(|(name, value): (&str, Value)| (name.to_owned(), value))
+    .collect();
+    match format {
+        // One thing reads better downwards.
+        Format::Table => {
+            let mut rows = Rows::new(format, ["name", "value"]);
+            for (name, value) in row {
+                let value = match value {
+                    Value::Array(items) => {
+                        let items = items.iter().filter_map(Value::as_str);
+                        items.collect::<Vec<_>>().join(", ").into()
+                    }
+                    other => other,
+                };
+                rows.push(
+                    &[("name".into(), name.into()), ("value".into(), value)]
+                        .into_iter()
+                        .collect(),
+                )?;
+            }
+            rows.finish()?;
+        }
+        // One object, not a list of one.
+        Format::Json => output::documents(&[row.into()], crate::args::DocumentFormat::Json)?,
+        _ => {
+            let columns: Vec<String> = row.keys().cloned().collect();
+            let mut rows = Rows::new(format, columns);
+            rows.push(&row)?;
+            rows.finish()?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn clear(global: &GlobalArgs, dry_run: bool, consent: Consent) -> Result<ExitCode> {
+    let dc = open_as_it_is(global)?;
+    let info = dc.check()?;
+    let held = format!(
+        "{} and {}",
+        counted(info.n_products, "product"),
+        counted(info.n_datasets, "dataset")
+    );
+    if dry_run {
+        output::line(format!("Would remove {held} from {}", info.url))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let warning = format!("The index at {} with {held} will be removed", info.url);
+    if !confirm(&warning, consent)? {
+        return Ok(exit_code(1));
+    }
+    dc.clear()?;
+    output::line(format!("Removed {held} from {}", info.url))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// An index URL that may be shown.
