@@ -49,13 +49,35 @@ pub enum CrsKind {
 pub struct Crs(Arc<Inner>);
 
 struct Inner {
-    /// Key of this CRS in the caches of the threads; never used twice.
-    id: u64,
+    /// Key of this CRS in the caches of the threads.
+    key: Key,
     /// `EPSG:32655`, or WKT2: what PROJ objects are made from.
-    text: String,
+    text: Arc<str>,
     about: Description,
-    /// Equal CRSs share it; found when first compared.
-    class: OnceLock<u64>,
+    /// The text of the first of those that equal it; found when first compared.
+    class: OnceLock<Arc<str>>,
+}
+
+/// Tells CRSs apart; never used twice in a process.
+///
+/// A process may hold this crate more than once: a Rust notebook loads a library
+/// for each cell, and every one brings statics of its own. What is counted in one
+/// of them must not be taken for what is counted in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    /// Where this copy of the crate keeps its count.
+    copy: usize,
+    number: u64,
+}
+
+impl Key {
+    fn next() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        Key {
+            copy: (&raw const COUNT).addr(),
+            number: COUNT.fetch_add(1, Ordering::Relaxed),
+        }
+    }
 }
 
 /// CRSs by the text they were parsed from. Emptied when full: those in use live
@@ -65,8 +87,6 @@ const KNOWN_MAX: usize = 4096;
 
 /// One CRS per class of equal ones.
 static CLASSES: Mutex<Vec<Crs>> = Mutex::new(Vec::new());
-
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Crs {
     /// The CRS that `text` describes.
@@ -94,8 +114,8 @@ impl Crs {
             .entry(canonical.clone())
             .or_insert_with(|| {
                 Self(Arc::new(Inner {
-                    id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-                    text: canonical,
+                    key: Key::next(),
+                    text: canonical.into(),
                     about,
                     class: OnceLock::new(),
                 }))
@@ -283,8 +303,8 @@ impl Crs {
     }
 
     /// Key and definition for the caches of [`proj::Proj`].
-    pub(crate) fn key(&self) -> (u64, &str) {
-        (self.0.id, &self.0.text)
+    pub(crate) fn key(&self) -> (Key, &str) {
+        (self.0.key, &self.0.text)
     }
 
     fn with_pj(
@@ -292,9 +312,9 @@ impl Crs {
         format: &'static str,
         f: impl FnOnce(&mut proj::Proj, *const proj_sys::PJ) -> Option<String>,
     ) -> Result<String> {
-        let (id, text) = self.key();
+        let (key, text) = self.key();
         proj::with(|proj| {
-            let pj = proj.crs(id, text)?;
+            let pj = proj.crs(key, text)?;
             proj.clear_message();
             f(proj, pj).ok_or_else(|| proj.take_message("PROJ gives no reason"))
         })
@@ -306,16 +326,16 @@ impl Crs {
         })
     }
 
-    /// Number of the class of equal CRSs that this one is in.
-    fn class(&self) -> u64 {
-        *self.0.class.get_or_init(|| {
+    /// Names the class of equal CRSs that this one is in.
+    fn class(&self) -> &str {
+        self.0.class.get_or_init(|| {
             let mut classes = lock(&CLASSES);
             let found = classes.iter().find(|c| self.is_equivalent(c));
             if let Some(found) = found {
-                return found.0.id;
+                return Arc::clone(&found.0.text);
             }
             classes.push(self.clone());
-            self.0.id
+            Arc::clone(&self.0.text)
         })
     }
 

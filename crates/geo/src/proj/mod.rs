@@ -11,6 +11,7 @@
 mod database;
 
 use proj_sys as sys;
+use crate::crs::Key;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -44,8 +45,8 @@ impl Drop for Pj {
 
 /// What one thread has of PROJ. Fields drop in order: objects before context.
 pub(crate) struct Proj {
-    crs: Cache<u64, Pj>,
-    operations: Cache<(u64, u64), Pj>,
+    crs: Cache<Key, Pj>,
+    operations: Cache<(Key, Key), Pj>,
     context: Context,
 }
 
@@ -166,23 +167,23 @@ impl Proj {
         Pj::new(pj).ok_or_else(|| self.take_message("PROJ does not know it"))
     }
 
-    /// This thread's object of the CRS with the key `id`, made from
+    /// This thread's object of the CRS with that key, made from
     /// `definition` when it is not at hand. The pointer is good until the next
     /// call of `crs` or `operation`.
-    pub(crate) fn crs(&mut self, id: u64, definition: &str) -> Result<*const sys::PJ, String> {
-        if let Some(pj) = self.crs.get(&id) {
+    pub(crate) fn crs(&mut self, key: Key, definition: &str) -> Result<*const sys::PJ, String> {
+        if let Some(pj) = self.crs.get(&key) {
             return Ok(pj.as_ptr());
         }
         let pj = self.create(definition)?;
-        Ok(self.crs.insert(id, pj).as_ptr())
+        Ok(self.crs.insert(key, pj).as_ptr())
     }
 
     /// This thread's operation between two CRSs, each given as (key,
     /// definition), in x, y order on both sides.
     pub(crate) fn operation(
         &mut self,
-        from: (u64, &str),
-        to: (u64, &str),
+        from: (Key, &str),
+        to: (Key, &str),
     ) -> Result<*mut sys::PJ, String> {
         let key = (from.0, to.0);
         if let Some(pj) = self.operations.get(&key) {

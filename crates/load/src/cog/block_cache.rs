@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::file::FileId;
 use super::lru::ByteLru;
 
 /// Names a block: the opened file, the directory, the block's number in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct BlockKey {
-    pub(crate) file: u64,
+    pub(crate) file: FileId,
     pub(crate) ifd_idx: usize,
     pub(crate) block: u64,
 }

@@ -13,14 +13,14 @@ use datacube_geo::PixelWindow;
 use super::block_cache::{BlockCache, BlockKey};
 use super::block_index::Span;
 use super::codec::Codec;
-use super::file::TiffFile;
+use super::file::{FileId, TiffFile};
 use super::image::Image;
 use crate::error::{Error, Result};
 use crate::reader::{Blocks, ReadCost};
 
 /// What this reader puts into [`Blocks`].
 pub(crate) struct CogBlocks {
-    pub(crate) file: u64,
+    pub(crate) file: FileId,
     /// Block rows and columns, as ranges; `stored` has them row by row.
     pub(crate) grid: PixelWindow,
     pub(crate) stored: Vec<Stored>,

@@ -19,9 +19,27 @@ use crate::error::{Error, Result};
 use crate::reader::{BandInfo, Level, MaskKind, RasterInfo, ReadCost};
 use crate::store::{FileVersion, Location};
 
-/// Opened files are told apart by a number, so that a block of an old version
-/// of a file is never taken for one of the new.
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+/// Tells opened files apart, so that a block of an old version of a file is
+/// never taken for one of the new.
+///
+/// Never used twice in a process, also where it holds this crate more than once,
+/// as a Rust notebook does, each copy with statics of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FileId {
+    /// Where this copy of the crate keeps its count.
+    copy: usize,
+    number: u64,
+}
+
+impl FileId {
+    fn next() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        FileId {
+            copy: (&raw const COUNT).addr(),
+            number: COUNT.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
 
 /// What an image weighs in the cache of headers, its block index aside.
 const IMAGE_BYTES: u64 = 512;
@@ -29,7 +47,7 @@ const IMAGE_BYTES: u64 = 512;
 /// The header of a TIFF, and all that is needed to read its blocks.
 #[derive(Debug)]
 pub(crate) struct TiffFile {
-    id: u64,
+    id: FileId,
     location: Location,
     version: FileVersion,
     info: RasterInfo,
@@ -103,7 +121,7 @@ impl TiffFile {
             image.index.preload(&header);
         }
         Ok(TiffFile {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id: FileId::next(),
             whole: header.whole(),
             open_cost: Mutex::new(header.cost()),
             location: header.location,
@@ -119,7 +137,7 @@ impl TiffFile {
         std::mem::take(&mut *self.open_cost.lock())
     }
 
-    pub(crate) fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> FileId {
         self.id
     }
 
