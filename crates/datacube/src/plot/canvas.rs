@@ -74,8 +74,8 @@ impl Picture {
     /// [`Error::Exists`](crate::export::Error::Exists) if the file is there and
     /// `overwrite` is not set, [`Error::Io`](crate::export::Error::Io) if it cannot
     /// be written, and those of [`Picture::to_png`].
-    pub fn save(&self, path: &Path, overwrite: bool) -> Result<()> {
-        write_file(path, &self.to_png()?, overwrite)
+    pub fn save(&self, path: impl AsRef<Path>, overwrite: bool) -> Result<()> {
+        write_file(path.as_ref(), &self.to_png()?, overwrite)
     }
 
     /// Lays a colour over a pixel, `opacity` 0 to 1; outside the picture nothing happens.

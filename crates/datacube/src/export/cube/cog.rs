@@ -25,11 +25,12 @@ use crate::export::error::{Error, Result};
 /// is there; [`Error::Compute`] if computing fails. No file is left then.
 pub fn write_cog(
     cube: &Cube,
-    path: &Path,
+    path: impl AsRef<Path>,
     options: &ExportOptions,
     engine: &dyn Engine,
     observer: &dyn Observer,
 ) -> Result<RunReport> {
+    let path = path.as_ref();
     let (spec, first_bands) = spec_of(cube, path)?;
     let mut cog = options.cog.clone();
     cog.overwrite |= options.overwrite;

@@ -65,11 +65,12 @@ pub fn draw(
 /// Those of [`draw`], and [`Error::Exists`] if the file is there.
 pub fn write_png(
     cube: &Cube,
-    path: &Path,
+    path: impl AsRef<Path>,
     options: &ExportOptions,
     engine: &dyn Engine,
     observer: &dyn Observer,
 ) -> Result<RunReport> {
+    let path = path.as_ref();
     // Refused before anything is computed.
     crate::export::atomic::check_free(path, options.overwrite)?;
     let (picture, report) = draw(cube, options, engine, observer)?;

@@ -20,11 +20,12 @@ use crate::export::zarr::{Labels, ZarrCoordinate, ZarrSpec, ZarrVariable, ZarrWr
 /// left then.
 pub fn write_zarr(
     cube: &Cube,
-    path: &Path,
+    path: impl AsRef<Path>,
     options: &ExportOptions,
     engine: &dyn Engine,
     observer: &dyn Observer,
 ) -> Result<RunReport> {
+    let path = path.as_ref();
     let mut zarr = options.zarr.clone();
     zarr.overwrite |= options.overwrite;
     let sink = ZarrSink(ZarrWriter::create(path, spec_of(cube), zarr)?);
