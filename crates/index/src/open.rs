@@ -8,6 +8,7 @@ use crate::catalog::{Index, InitOptions};
 use crate::embedded::EmbeddedIndex;
 use crate::error::{Error, Result};
 use crate::memory::MemoryIndex;
+use crate::postgis::PostgisIndex;
 
 /// How an index is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,7 @@ impl OpenOptions {
     pub async fn open(&self, url: &str) -> Result<Arc<dyn Index>> {
         match Address::parse(url)? {
             Address::Memory => Ok(Arc::new(MemoryIndex::new())),
+            Address::Postgis => Ok(Arc::new(PostgisIndex::open(url, self).await?)),
             Address::Sqlite { path, read_only } => {
                 let options = self.clone().read_only(self.read_only || read_only);
                 Ok(Arc::new(EmbeddedIndex::open(path, &options).await?))
@@ -63,8 +65,14 @@ impl OpenOptions {
     }
 }
 
-/// Opens the index at `url`: `sqlite:PATH` for the embedded index in a file,
+/// Opens the index at `url`: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE` for
+/// one in a PostGIS database, `sqlite:PATH` for the embedded index in a file,
 /// `memory:` for one that is gone when it is dropped.
+///
+/// What a `postgresql:` URL leaves out comes from libpq's variables (`PGHOST`,
+/// `PGUSER`, ...) and its password file. Besides libpq's options it takes
+/// `max_connections`, `connect_timeout` (seconds), `statement_timeout`
+/// (milliseconds) and `mode=ro`.
 ///
 /// `sqlite:PATH?mode=ro` opens for reading only. Nothing is created: a file
 /// that is not there yet makes an index that answers
@@ -99,6 +107,8 @@ pub async fn open_or_init(url: &str) -> Result<Arc<dyn Index>> {
 enum Address {
     Memory,
     Sqlite { path: PathBuf, read_only: bool },
+    /// Read by [`PostgisIndex::open`].
+    Postgis,
 }
 
 impl Address {
@@ -134,18 +144,27 @@ impl Address {
                     }),
                 }
             }
-            "postgresql" | "postgres" => refuse("this version has no PostgreSQL index"),
+            scheme if is_postgresql(scheme) => Ok(Address::Postgis),
             _ => refuse("its scheme is not known"),
         }
     }
 }
 
+/// Whether a scheme means PostgreSQL, with or without one of SQLAlchemy's drivers.
+fn is_postgresql(scheme: &str) -> bool {
+    matches!(
+        scheme.split('+').next(),
+        Some("postgresql" | "postgres")
+    )
+}
+
 /// The URL with any password between `:` and `@` replaced.
-fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
+    let url = &without_password_option(url);
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
-    let authority_end = rest.find('/').unwrap_or(rest.len());
+    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
     match rest[..authority_end].rsplit_once('@') {
         Some((user, host)) => {
             let name = user.split(':').next().unwrap_or_default();
@@ -158,6 +177,21 @@ fn without_password(url: &str) -> String {
         }
         None => url.to_owned(),
     }
+}
+
+/// The URL with any password among the options after `?` replaced.
+fn without_password_option(url: &str) -> String {
+    let Some((before, options)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let options: Vec<String> = options
+        .split('&')
+        .map(|option| match option.split_once('=') {
+            Some((name @ "password", _)) => format!("{name}=***"),
+            _ => option.to_owned(),
+        })
+        .collect();
+    format!("{before}?{}", options.join("&"))
 }
 
 #[cfg(test)]
@@ -178,6 +212,8 @@ mod tests {
             ("sqlite://a.db", sqlite("a.db", false)),
             ("sqlite:///a/b c.db?mode=ro", sqlite("/a/b c.db", true)),
             ("sqlite:a.db?mode=rw", sqlite("a.db", false)),
+            ("postgresql://me@host/db", Address::Postgis),
+            ("postgresql+psycopg2://me@host/db", Address::Postgis),
         ] {
             assert_eq!(Address::parse(url).expect(url), expected, "{url}");
         }
@@ -197,7 +233,7 @@ mod tests {
             let error = Address::parse(url).expect_err(url).to_string();
             assert!(error.contains("sqlite:PATH"), "{error}");
         }
-        let error = Address::parse("postgresql://me:secret@host/db").expect_err("no such index");
+        let error = Address::parse("mysql://me:secret@host/db").expect_err("no such index");
         assert!(!error.to_string().contains("secret"), "{error}");
         assert!(error.to_string().contains("me:***@host/db"), "{error}");
     }

@@ -5,10 +5,14 @@
 //! and to the file that `cargo xtask test` names, which lists at its end what
 //! was skipped instead of counting it as passed.
 
+mod postgres;
+
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+pub use postgres::Cluster;
 
 /// Names the file that lists skipped tests.
 const SKIPPED: &str = "DATACUBE_SKIPPED";

@@ -10,12 +10,17 @@ use jiff::Timestamp;
 pub struct InitOptions {
     /// Whether the built-in metadata types are added (default: yes).
     pub default_types: bool,
+    /// Whether the roles `odc_user`, `odc_manage` and `odc_admin` are made
+    /// (default: yes), where the index is on a server that has users, is new,
+    /// and whoever makes it may make roles.
+    pub users: bool,
 }
 
 impl Default for InitOptions {
     fn default() -> Self {
         InitOptions {
             default_types: true,
+            users: true,
         }
     }
 }
@@ -25,6 +30,13 @@ impl InitOptions {
     #[must_use]
     pub fn default_types(mut self, add: bool) -> Self {
         self.default_types = add;
+        self
+    }
+
+    /// Makes roles for users, or not.
+    #[must_use]
+    pub fn users(mut self, make: bool) -> Self {
+        self.users = make;
         self
     }
 }

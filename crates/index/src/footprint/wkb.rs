@@ -1,10 +1,10 @@
 //! Footprints as bytes: OGC well-known binary, little-endian.
 //!
 //! A collection of points, lines and polygons, so that other programs can read
-//! the column too.
+//! the column too. What PostGIS adds, the number of the CRS, is read over.
 //!
 //! # Source
-//! OGC 06-103r4, section 8.
+//! OGC 06-103r4, section 8; PostGIS manual, "OpenGIS WKB and WKT", extended forms.
 
 use geo_types::{Coord, Geometry, LineString, Point, Polygon};
 
@@ -14,6 +14,9 @@ const POINT: u32 = 1;
 const LINE: u32 = 2;
 const POLYGON: u32 = 3;
 const COLLECTION: u32 = 7;
+
+/// PostGIS: the number of the CRS follows.
+const HAS_SRID: u32 = 0x2000_0000;
 
 impl Footprint {
     /// The footprint as WKB.
@@ -99,9 +102,14 @@ impl Reader<'_> {
 
     fn header(&mut self) -> Option<u32> {
         let [order] = self.take::<1>()?;
-        (order == 1)
-            .then(|| self.take().map(u32::from_le_bytes))
-            .flatten()
+        if order != 1 {
+            return None;
+        }
+        let kind = self.take().map(u32::from_le_bytes)?;
+        if kind & HAS_SRID != 0 {
+            self.take::<4>()?;
+        }
+        Some(kind & !HAS_SRID)
     }
 
     fn count(&mut self) -> Option<usize> {

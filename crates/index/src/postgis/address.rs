@@ -72,7 +72,9 @@ impl Address {
         let mut settings = Vec::new();
         let whole = |name: &str, value: &str| -> Result<u64> {
             value.parse().ok().filter(|n| *n > 0).ok_or_else(|| {
-                refuse(format!("`{name}` has to be a whole number above 0, not `{value}`"))
+                refuse(format!(
+                    "`{name}` has to be a whole number above 0, not `{value}`"
+                ))
             })
         };
         for (name, value) in pairs {
@@ -104,9 +106,8 @@ impl Address {
                 }
             }
         }
-        let mut options = PgConnectOptions::from_str(parsed.as_str()).map_err(|error| {
-            refuse(error.to_string().replace(parsed.as_str(), &shown))
-        })?;
+        let mut options = PgConnectOptions::from_str(parsed.as_str())
+            .map_err(|error| refuse(error.to_string().replace(parsed.as_str(), &shown)))?;
         if !names_host
             && let Some(socket) = std::env::var("PGHOST").ok().filter(|h| h.starts_with('/'))
             && options.get_socket().is_none()
@@ -162,7 +163,10 @@ mod tests {
             a.options.get_socket().map(|p| p.display().to_string()),
             Some("/var/run/x".to_owned())
         );
-        assert_eq!((a.options.get_port(), a.options.get_username()), (5444, "u"));
+        assert_eq!(
+            (a.options.get_port(), a.options.get_username()),
+            (5444, "u")
+        );
     }
 
     #[test]

@@ -41,11 +41,6 @@ pub(super) fn is_disconnected(error: &sqlx::Error) -> bool {
         || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
 }
 
-/// Whether a table, or a schema, is not there.
-pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
-    has_code(error, &[UNDEFINED_TABLE, INVALID_SCHEMA])
-}
-
 /// Whether the user may not do it.
 pub(super) fn is_refused(error: &sqlx::Error) -> bool {
     has_code(error, &[INSUFFICIENT_PRIVILEGE])
@@ -60,13 +55,10 @@ pub(super) fn failed(url: &str, action: &'static str) -> impl Fn(sqlx::Error) ->
             Some(UNDEFINED_TABLE | INVALID_SCHEMA | UNDEFINED_DATABASE) => {
                 Error::NotInitialised { url }
             }
-            Some(INSUFFICIENT_PRIVILEGE) => Error::ReadOnly {
+            Some(INSUFFICIENT_PRIVILEGE) => Error::Forbidden {
                 url,
-                reason: format!(
-                    "this user may not {action} ({}); a database administrator grants more with \
-                     `datacube user grant`",
-                    message(&source)
-                ),
+                action,
+                reason: message(&source),
             },
             Some(READ_ONLY_TRANSACTION) => Error::ReadOnly {
                 url,

@@ -52,15 +52,14 @@ pub(super) struct Instant(pub(super) i64);
 
 pg_type!(Instant, TIMESTAMPTZ, TIMESTAMPTZ_ARRAY);
 
-/// The first and last instants of a `timestamptz`, from 4714 BC on.
+/// The first instant of a `timestamptz`, in 4714 BC.
 const FIRST_US: i64 = -210_866_803_200_000_000;
-const LAST_US: i64 = 9_224_318_016_000_000_000 - 1;
 
 impl Encode<'_, Postgres> for Instant {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         let us = match self.0 {
             us if us < FIRST_US => i64::MIN,
-            us if us > LAST_US => i64::MAX,
+            i64::MAX => i64::MAX,
             us => us - EPOCH_2000_US,
         };
         buffer.extend_from_slice(&us.to_be_bytes());

@@ -1,0 +1,262 @@
+//! The contract, kept.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datacube_model::{Dataset, MetadataType, Product};
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::definitions::Definitions;
+use super::types::Json;
+use super::{PostgisIndex, schema};
+use crate::catalog::{
+    AddOptions, AddOutcome, Added, ArchiveReport, Index, IndexInfo, InitOptions, InitOutcome,
+};
+use crate::differences::same;
+use crate::error::{Kind, Result};
+use crate::query::Query;
+use crate::time_range::micros;
+
+#[async_trait]
+impl Index for PostgisIndex {
+    fn url(&self) -> &str {
+        &self.address.url
+    }
+
+    async fn init(&self, options: &InitOptions) -> Result<InitOutcome> {
+        let outcome = self.make_schemas(options.users).await?;
+        if outcome != InitOutcome::Unchanged {
+            self.forget().await;
+            self.adopt_all().await?;
+        }
+        if !options.default_types {
+            return Ok(outcome);
+        }
+        let known = self.session().await?.known;
+        let missing: Vec<MetadataType> = MetadataType::builtin()
+            .into_iter()
+            .filter(|built_in| !known.metadata_types.contains_key(built_in.name()))
+            .collect();
+        if missing.is_empty() {
+            return Ok(outcome);
+        }
+        let mut transaction = self.begin("add a metadata type").await?;
+        for built_in in missing {
+            self.put_metadata_type(&mut transaction, &built_in).await?;
+        }
+        let committed = transaction.commit().await;
+        committed.map_err(self.failed("add a metadata type"))?;
+        Ok(match outcome {
+            InitOutcome::Unchanged => InitOutcome::Updated,
+            other => other,
+        })
+    }
+
+    async fn check(&self) -> Result<IndexInfo> {
+        // Asked anew: the index may have been made, or the user given rights.
+        self.forget().await;
+        let ready = self.ready().await?;
+        let mut connection = self.connection().await?;
+        let (n_products, n_datasets): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM odc.product), (SELECT count(*) FROM odc.dataset)",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(self.failed("count its datasets"))?;
+        Ok(IndexInfo {
+            driver: "postgis",
+            url: self.address.url.clone(),
+            schema_version: if ready.is_own {
+                schema::OWN_VERSION.into()
+            } else {
+                0
+            },
+            writable: ready.may_write,
+            n_products: n_products.unsigned_abs(),
+            n_datasets: n_datasets.unsigned_abs(),
+        })
+    }
+
+    async fn add_metadata_type(&self, metadata_type: &MetadataType) -> Result<Added> {
+        self.ensure_own().await?;
+        let mut transaction = self.begin("add a metadata type").await?;
+        let added = self
+            .put_metadata_type(&mut transaction, metadata_type)
+            .await?;
+        let committed = transaction.commit().await;
+        committed.map_err(self.failed("add a metadata type"))?;
+        Ok(added)
+    }
+
+    async fn metadata_type(&self, name: &str) -> Result<MetadataType> {
+        let known = self.session().await?.known;
+        known.metadata_type(name).map(|(_, found)| found.clone())
+    }
+
+    async fn metadata_types(&self) -> Result<Vec<MetadataType>> {
+        let known = self.session().await?.known;
+        Ok(known
+            .metadata_types
+            .values()
+            .map(|(_, found)| found.clone())
+            .collect())
+    }
+
+    async fn add_product(&self, product: &Product) -> Result<Added> {
+        self.ensure_own().await?;
+        let mut transaction = self.begin("add a product").await?;
+        let added = self.put_product(&mut transaction, product).await?;
+        let committed = transaction.commit().await;
+        committed.map_err(self.failed("add a product"))?;
+        Ok(added)
+    }
+
+    async fn product(&self, name: &str) -> Result<Arc<Product>> {
+        let known = self.session().await?.known;
+        known.product(name).map(|(_, product)| Arc::clone(product))
+    }
+
+    async fn products(&self) -> Result<Vec<Arc<Product>>> {
+        Ok(self.session().await?.known.product_list())
+    }
+
+    async fn add_datasets(
+        &self,
+        datasets: Vec<Dataset>,
+        options: &AddOptions,
+    ) -> Result<Vec<AddOutcome>> {
+        self.put_datasets(datasets, options).await
+    }
+
+    async fn datasets(&self, ids: &[Uuid]) -> Result<Vec<Option<Dataset>>> {
+        self.read_by_ids(ids).await
+    }
+
+    async fn has(&self, ids: &[Uuid]) -> Result<Vec<bool>> {
+        self.which_are_there(ids).await
+    }
+
+    fn search<'a>(&'a self, query: &Query) -> BoxStream<'a, Result<Dataset>> {
+        self.stream(query.clone())
+    }
+
+    async fn count(&self, query: &Query) -> Result<u64> {
+        self.count_found(query).await
+    }
+
+    async fn archive(&self, ids: &[Uuid], when: Timestamp) -> Result<ArchiveReport> {
+        self.mark(ids, Some(micros(when))).await
+    }
+
+    async fn restore(&self, ids: &[Uuid]) -> Result<ArchiveReport> {
+        self.mark(ids, None).await
+    }
+}
+
+impl PostgisIndex {
+    /// The definitions as a transaction sees them.
+    async fn definitions_in(&self, connection: &mut PgConnection) -> Result<Definitions> {
+        Definitions::read(connection, &self.address.url, true).await
+    }
+
+    /// Adds a metadata type within a transaction.
+    async fn put_metadata_type(
+        &self,
+        connection: &mut PgConnection,
+        given: &MetadataType,
+    ) -> Result<Added> {
+        let failed = self.failed("add a metadata type");
+        let text = given.document().to_string();
+        let id: Option<i16> = sqlx::query_scalar(
+            "INSERT INTO odc.metadata_type (name, definition) \
+             SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM odc.metadata_type WHERE name = $1) \
+             ON CONFLICT (name) DO NOTHING RETURNING id",
+        )
+        .bind(given.name())
+        .bind(Json(text.clone()))
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(&failed)?;
+        match id {
+            Some(id) => {
+                self.keep_definition(connection, "metadata_type", id, text)
+                    .await?;
+                Ok(Added::New)
+            }
+            None => {
+                let known = self.definitions_in(connection).await?;
+                let (_, stored) = known.metadata_type(given.name())?;
+                let name = given.name();
+                same(
+                    Kind::MetadataType,
+                    name,
+                    stored.document(),
+                    given.document(),
+                )
+            }
+        }
+    }
+
+    async fn put_product(&self, connection: &mut PgConnection, given: &Product) -> Result<Added> {
+        // The type first: a product of another type is no product that we have.
+        let metadata_type = given.metadata_type();
+        self.put_metadata_type(connection, metadata_type).await?;
+        let text = given.document().to_string();
+        let metadata = given
+            .document()
+            .get("metadata")
+            .cloned()
+            .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        let id: Option<i16> = sqlx::query_scalar(
+            "INSERT INTO odc.product (name, metadata, metadata_type_ref, definition) \
+             SELECT $1, $2, t.id, $3 FROM odc.metadata_type AS t \
+             WHERE t.name = $4 AND NOT EXISTS (SELECT FROM odc.product WHERE name = $1) \
+             ON CONFLICT (name) DO NOTHING RETURNING id",
+        )
+        .bind(given.name())
+        .bind(Json(metadata.to_string()))
+        .bind(Json(text.clone()))
+        .bind(metadata_type.name())
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(self.failed("add a product"))?;
+        match id {
+            Some(id) => {
+                self.keep_definition(connection, "product", id, text)
+                    .await?;
+                Ok(Added::New)
+            }
+            None => {
+                let known = self.definitions_in(connection).await?;
+                let (_, stored) = known.product(given.name())?;
+                let name = given.name();
+                same(Kind::Product, name, stored.document(), given.document())
+            }
+        }
+    }
+
+    /// Keeps a definition as it was written.
+    pub(super) async fn keep_definition(
+        &self,
+        connection: &mut PgConnection,
+        kind: &str,
+        id: i16,
+        text: String,
+    ) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO datacube.definition (kind, id, document) VALUES ($1, $2, $3) \
+             ON CONFLICT (kind, id) DO UPDATE SET document = excluded.document",
+        )
+        .bind(kind)
+        .bind(id)
+        .bind(text)
+        .execute(connection)
+        .await
+        .map_err(self.failed("keep a definition"))
+        .map(|_| ())
+    }
+}

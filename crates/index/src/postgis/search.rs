@@ -1,0 +1,181 @@
+//! Searching and counting: a plan, then page after page.
+
+use datacube_model::Dataset;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use uuid::Uuid;
+
+use super::plan::{Place, Plan, Scope};
+use super::{PostgisIndex, Session};
+use crate::columns::Key;
+use crate::error::Result;
+use crate::query::Query;
+use crate::resolve::Resolved;
+
+/// The first page is small, so that the first dataset comes soon; the pages
+/// after it grow to the largest.
+const FIRST_PAGE: usize = 32;
+const LARGEST_PAGE: usize = 512;
+
+/// Rows that are looked at together where only their number is asked for.
+const COUNT_PAGE: i64 = 4096;
+
+/// A search that has begun.
+struct Search {
+    resolved: Resolved,
+    session: Session,
+    plan: Plan,
+    /// What a walk has found and not given yet, or what was gathered; in
+    /// reverse order.
+    pending: Vec<Place>,
+    after: Option<Place>,
+    is_end: bool,
+    left: usize,
+    page: usize,
+}
+
+impl PostgisIndex {
+    /// The datasets that a query finds.
+    pub(super) fn stream(&self, query: Query) -> BoxStream<'_, Result<Dataset>> {
+        let begun = stream::once(async move { self.begin_search(&query).await });
+        let pages = begun
+            .map_ok(move |search| stream::try_unfold(search, move |search| self.next_page(search)));
+        let datasets = pages
+            .try_flatten()
+            .map_ok(|page| stream::iter(page.into_iter().map(Ok)));
+        datasets.try_flatten().boxed()
+    }
+
+    async fn begin_search(&self, query: &Query) -> Result<Option<Search>> {
+        let session = self.searching().await?;
+        let resolved = Resolved::new(query, &session.known.product_list())?;
+        if resolved.is_nothing() {
+            return Ok(None);
+        }
+        let plan = self.plan(&Scope::new(&session, &resolved)).await?;
+        let left = resolved.limit.unwrap_or(usize::MAX);
+        let mut search = Search {
+            is_end: matches!(plan, Plan::Gathered(_)),
+            resolved,
+            session,
+            plan,
+            pending: Vec::new(),
+            after: None,
+            left,
+            page: FIRST_PAGE,
+        };
+        if let Plan::Gathered(places) = &mut search.plan {
+            places.reverse();
+            search.pending = std::mem::take(places);
+        }
+        if !search.resolved.order.is_empty() {
+            self.sort(&mut search).await?;
+        }
+        Ok(Some(search))
+    }
+
+    /// The next datasets, and the search to go on with.
+    async fn next_page(
+        &self,
+        search: Option<Search>,
+    ) -> Result<Option<(Vec<Dataset>, Option<Search>)>> {
+        let Some(mut search) = search else {
+            return Ok(None);
+        };
+        let wanted = search.page.min(search.left);
+        search.page = (search.page * 2).min(LARGEST_PAGE);
+        if wanted == 0 {
+            return Ok(None);
+        }
+        while search.pending.len() < wanted && !search.is_end {
+            self.walk_on(&mut search).await?;
+        }
+        if search.pending.is_empty() {
+            return Ok(None);
+        }
+        let rest = search.pending.len().saturating_sub(wanted);
+        let ids: Vec<Uuid> = search
+            .pending
+            .drain(rest..)
+            .rev()
+            .map(|place| place.id)
+            .collect();
+        search.left -= ids.len();
+        let datasets = self.read_some(&search.session, &ids).await?;
+        Ok(Some((datasets, Some(search))))
+    }
+
+    async fn walk_on(&self, search: &mut Search) -> Result<()> {
+        let Plan::Walk(walk) = &search.plan else {
+            search.is_end = true;
+            return Ok(());
+        };
+        let n_rows = i64::try_from(search.page).unwrap_or(COUNT_PAGE);
+        let scope = Scope::new(&search.session, &search.resolved);
+        let (mut places, after) = self.step(&scope, walk, search.after, n_rows).await?;
+        search.is_end = after.is_none();
+        search.after = after;
+        places.reverse();
+        places.append(&mut search.pending);
+        search.pending = places;
+        Ok(())
+    }
+
+    /// Puts everything that is found in the order that was asked for. Keys and
+    /// ids are kept of all of it, documents of none.
+    async fn sort(&self, search: &mut Search) -> Result<()> {
+        let mut keyed: Vec<(Vec<Option<Key>>, Place)> = Vec::new();
+        search.page = LARGEST_PAGE;
+        loop {
+            while search.pending.is_empty() && !search.is_end {
+                self.walk_on(search).await?;
+            }
+            if search.pending.is_empty() {
+                break;
+            }
+            let rest = search.pending.len().saturating_sub(LARGEST_PAGE);
+            let places: Vec<Place> = search.pending.drain(rest..).rev().collect();
+            let ids: Vec<Uuid> = places.iter().map(|place| place.id).collect();
+            let datasets = self.read_some(&search.session, &ids).await?;
+            for dataset in datasets {
+                let Some(place) = places.iter().find(|place| place.id == dataset.id()) else {
+                    continue;
+                };
+                let order = search.resolved.order.iter();
+                let keys = order.map(|by| by.column.key(&dataset)).collect();
+                keyed.push((keys, *place));
+            }
+        }
+        keyed.sort_by(|(a, at), (b, bt)| search.resolved.compare(a, b).then(at.cmp(bt)));
+        keyed.truncate(search.left);
+        search.pending = keyed.into_iter().rev().map(|(_, place)| place).collect();
+        search.page = FIRST_PAGE;
+        search.is_end = true;
+        Ok(())
+    }
+
+    pub(super) async fn count_found(&self, query: &Query) -> Result<u64> {
+        let session = self.searching().await?;
+        let resolved = Resolved::new(query, &session.known.product_list())?;
+        if resolved.is_nothing() {
+            return Ok(0);
+        }
+        let limit = resolved.limit.map_or(u64::MAX, |limit| limit as u64);
+        let scope = Scope::new(&session, &resolved);
+        let walk = match self.plan(&scope).await? {
+            Plan::Gathered(places) => return Ok((places.len() as u64).min(limit)),
+            Plan::Walk(walk) => walk,
+        };
+        if let Some(n) = self.count_walk(&scope, &walk).await? {
+            return Ok(n.min(limit));
+        }
+        let (mut n, mut after) = (0_u64, None);
+        loop {
+            let (places, next) = self.step(&scope, &walk, after, COUNT_PAGE).await?;
+            n += places.len() as u64;
+            if next.is_none() || n >= limit {
+                return Ok(n.min(limit));
+            }
+            after = next;
+        }
+    }
+}
