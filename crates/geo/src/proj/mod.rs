@@ -10,8 +10,8 @@
 
 mod database;
 
-use proj_sys as sys;
 use crate::crs::Key;
+use proj_sys as sys;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
