@@ -13,6 +13,7 @@ pub mod flags;
 pub mod lineage;
 pub mod metadata_type;
 pub mod product;
+pub mod stac;
 
 pub use changes::{Change, Changes, Verdict};
 pub use dataset::{Dataset, Location, MeasurementSource, parse_time};

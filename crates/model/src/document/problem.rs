@@ -24,6 +24,12 @@ pub enum DocumentKind {
     FlagsDefinition,
     /// A dataset document.
     Dataset,
+    /// A STAC item.
+    StacItem,
+    /// A STAC collection.
+    StacCollection,
+    /// What is told of STAC collections beside their items.
+    StacConfig,
 }
 
 impl fmt::Display for DocumentKind {
@@ -33,6 +39,9 @@ impl fmt::Display for DocumentKind {
             DocumentKind::Product => "product",
             DocumentKind::FlagsDefinition => "flags definition",
             DocumentKind::Dataset => "dataset",
+            DocumentKind::StacItem => "STAC item",
+            DocumentKind::StacCollection => "STAC collection",
+            DocumentKind::StacConfig => "STAC configuration",
         })
     }
 }

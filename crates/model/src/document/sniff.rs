@@ -45,6 +45,11 @@ impl Looks {
             } else {
                 Looks::StacOther
             })
+        } else if text("type") == "Feature" && has("assets") && has("properties") {
+            // Items before STAC 0.8 do not say their version.
+            Some(Looks::StacItem)
+        } else if text("type") == "FeatureCollection" && has("features") {
+            Some(Looks::StacOther)
         } else if has("$schema")
             && (has("grids") || has("properties") || text("$schema") == EO3_SCHEMA)
         {
@@ -115,6 +120,10 @@ mod tests {
         );
         check(
             json!({"stac_version": "1.0.0", "type": "Feature"}),
+            Some(Looks::StacItem),
+        );
+        check(
+            json!({"type": "Feature", "assets": {}, "properties": {}}),
             Some(Looks::StacItem),
         );
         check(
