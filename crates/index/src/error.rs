@@ -112,7 +112,9 @@ pub enum Error {
     },
 
     /// An index URL that cannot be understood.
-    #[error("invalid index URL `{url}`: {reason}; expected `postgresql://USER@HOST/DATABASE`, `sqlite:PATH` or `memory:`")]
+    #[error(
+        "invalid index URL `{url}`: {reason}; expected `postgresql://USER@HOST/DATABASE`, `sqlite:PATH` or `memory:`"
+    )]
     InvalidUrl {
         /// The URL as given.
         url: String,

@@ -33,6 +33,7 @@ mod maturity;
 mod memory;
 mod migrate;
 mod open;
+mod periods;
 mod postgis;
 mod query;
 mod record;

@@ -28,6 +28,13 @@ pub(crate) struct Merged {
     pub(crate) n_unchanged: u64,
 }
 
+/// What was changed by [`Relations::restate`].
+#[derive(Debug)]
+pub(crate) struct Restated {
+    pub(crate) gone: Vec<LineageRelation>,
+    pub(crate) added: Vec<LineageRelation>,
+}
+
 impl Merged {
     pub(crate) fn report(&self) -> LineageReport {
         LineageReport {
@@ -85,20 +92,25 @@ impl Relations {
         &mut self,
         before: &[LineageRelation],
         after: &[LineageRelation],
-    ) -> Result<()> {
+    ) -> Result<Restated> {
         let gone: Vec<LineageRelation> = before
             .iter()
             .filter(|relation| !after.contains(relation) && self.contains(relation))
             .cloned()
             .collect();
         self.undo(&gone);
-        let merged = self.merge(after, false);
-        if merged.is_err() {
-            for relation in gone {
-                self.insert(relation);
+        match self.merge(after, false) {
+            Ok(merged) => Ok(Restated {
+                gone,
+                added: merged.added,
+            }),
+            Err(error) => {
+                for relation in gone {
+                    self.insert(relation);
+                }
+                Err(error)
             }
         }
-        merged.map(drop)
     }
 
     fn contains(&self, relation: &LineageRelation) -> bool {

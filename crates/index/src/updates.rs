@@ -2,7 +2,8 @@
 //! changes concern the datasets.
 
 use datacube_model::changes::dataset_changes;
-use datacube_model::{Changes, Dataset};
+use datacube_model::{Change, Changes, Dataset};
+use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
 
@@ -48,6 +49,16 @@ pub(crate) fn permitted_in_dataset(
     }
     let changes = dataset_changes(stored.document(), given.document(), allow_any);
     permitted(Kind::Dataset, &given.id().to_string(), changes, false)
+}
+
+/// Whether changes of a metadata type alter what is kept of datasets.
+pub(crate) fn concern_datasets(changes: &Changes) -> bool {
+    let is_wording = |change: &Change| {
+        change.path.ends_with(".description") && change.was.as_ref().is_some_and(Value::is_string)
+    };
+    changes
+        .iter()
+        .any(|change| change.path.starts_with("dataset") && !is_wording(change))
 }
 
 /// A document in the index that an update would make unreadable.

@@ -19,6 +19,7 @@ use super::errors::{Place, is_busy, is_not_a_database, is_read_only};
 use crate::error::{Error, Result};
 use crate::migrate::{self, Contents};
 use crate::open::OpenOptions;
+use crate::time_range::micros;
 
 /// Connections that read at the same time.
 const MAX_READERS: u32 = 8;
@@ -282,6 +283,14 @@ pub(super) async fn create_or_update(
     };
     if outcome != InitOutcome::Unchanged {
         migrate::run(&mut transaction).await.map_err(failed)?;
+    }
+    if outcome == InitOutcome::Created {
+        // Whoever has read an index that was cleared since knows other numbers.
+        sqlx::query("UPDATE catalog SET revision = ?1")
+            .bind(micros(jiff::Timestamp::now()))
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)?;
     connection.close().await.map_err(failed)?;

@@ -106,6 +106,16 @@ impl Definitions {
         })
     }
 
+    pub(super) fn metadata_type(&self, name: &str) -> Result<&(i64, MetadataType)> {
+        self.metadata_types
+            .get(name)
+            .ok_or_else(|| Error::NotFound {
+                kind: Kind::MetadataType,
+                name: name.to_owned(),
+                known: self.metadata_types.keys().cloned().collect(),
+            })
+    }
+
     pub(super) fn product_by_key(&self, key: i64) -> Option<&Arc<Product>> {
         self.by_key.get(&key)
     }

@@ -38,6 +38,13 @@ pub(super) fn is_not_a_database(error: &sqlx::Error) -> bool {
     code(error) == Some(NOT_A_DATABASE)
 }
 
+/// Whether our tables are gone: somebody has cleared the index since it was opened.
+fn is_cleared(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.message().starts_with("no such table: "))
+}
+
 impl Place {
     /// What a failure to do `action` is to the caller.
     pub(super) fn failed(&self, action: &'static str) -> impl Fn(sqlx::Error) -> Error {
@@ -45,6 +52,7 @@ impl Place {
         move |source| {
             let url = place.url.clone();
             match code(&source) {
+                _ if is_cleared(&source) => Error::NotInitialised { url },
                 Some(BUSY | LOCKED) => Error::Locked {
                     url,
                     waited: place.busy_timeout,

@@ -6,36 +6,42 @@
 
 mod add;
 mod connect;
+mod contract;
 mod definitions;
 mod errors;
+mod insert;
+mod lineage;
+mod places;
 mod plan;
 mod read;
+mod removing;
+mod rows;
+mod scene;
 mod search;
+mod sorted;
 mod sql;
+mod summaries;
 #[cfg(test)]
 mod tests;
+mod updating;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use datacube_model::{Dataset, MetadataType, Product};
-use futures::stream::BoxStream;
+use datacube_model::{MetadataType, Product};
 use jiff::Timestamp;
 use sqlx::Connection;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use tokio::sync::{MutexGuard, RwLock};
 use uuid::Uuid;
 
-use crate::catalog::{
-    AddOptions, AddOutcome, Added, ArchiveReport, Index, IndexInfo, InitOptions, InitOutcome,
-};
+#[cfg(doc)]
+use crate::catalog::Index;
+use crate::catalog::{Added, ArchiveReport};
 use crate::differences::same;
 use crate::error::{Error, Kind, Result};
-use crate::migrate;
 use crate::open::OpenOptions;
-use crate::query::Query;
 use crate::time_range::micros;
 
 use connect::Connections;
@@ -157,6 +163,17 @@ impl EmbeddedIndex {
             .map_err(self.place.failed("commit"))
     }
 
+    /// Commits what was written, or takes it back after a trial.
+    async fn end(&self, transaction: Transaction<'_>, dry_run: bool) -> Result<()> {
+        if !dry_run {
+            return self.commit(transaction).await;
+        }
+        transaction
+            .rollback()
+            .await
+            .map_err(self.place.failed("take back a trial"))
+    }
+
     /// The definitions as they are now.
     async fn definitions(&self) -> Result<Arc<Definitions>> {
         let mut connection = self.reader().await?;
@@ -196,6 +213,13 @@ impl EmbeddedIndex {
         *slot = Some(Arc::clone(definitions));
     }
 
+    fn forget_definitions(&self) {
+        *self
+            .definitions
+            .write()
+            .expect("nothing panics while it is held") = None;
+    }
+
     /// The definitions as they are now, remembered.
     async fn current_definitions(&self) -> Result<Arc<Definitions>> {
         let definitions = self.definitions().await?;
@@ -227,13 +251,7 @@ impl EmbeddedIndex {
             .execute(&mut **transaction)
             .await
             .map_err(&failed)?;
-        for name in definitions::stored_fields(given) {
-            sqlx::query("INSERT INTO search_field (name) VALUES (?1) ON CONFLICT DO NOTHING")
-                .bind(name)
-                .execute(&mut **transaction)
-                .await
-                .map_err(&failed)?;
-        }
+        self.put_search_fields(transaction, given).await?;
         Ok(Added::New)
     }
 
@@ -306,166 +324,17 @@ impl EmbeddedIndex {
                 }
             }
             sqlx::query(
-                "UPDATE dataset SET archived_us = ?1 \
+                "UPDATE dataset SET archived_us = ?1, changed_us = ?3 \
                  WHERE key IN (SELECT value FROM json_each(?2))",
             )
             .bind(archived_us)
             .bind(serde_json::Value::from(keys).to_string())
+            .bind(micros(Timestamp::now()))
             .execute(&mut *transaction)
             .await
             .map_err(&failed)?;
         }
         self.commit(transaction).await?;
         Ok(report)
-    }
-}
-
-#[async_trait]
-impl Index for EmbeddedIndex {
-    fn url(&self) -> &str {
-        &self.place.url
-    }
-
-    async fn init(&self, options: &InitOptions) -> Result<InitOutcome> {
-        let outcome = match self.connections().await {
-            Ok(_) => InitOutcome::Unchanged,
-            Err(Error::NotInitialised { .. } | Error::SchemaTooOld { .. }) => {
-                connect::create_or_update(&self.place, &self.options).await?
-            }
-            Err(other) => return Err(other),
-        };
-        if !options.default_types {
-            return Ok(outcome);
-        }
-        let known = self.current_definitions().await?;
-        let missing: Vec<MetadataType> = MetadataType::builtin()
-            .into_iter()
-            .filter(|built_in| !known.metadata_types.contains_key(built_in.name()))
-            .collect();
-        if missing.is_empty() {
-            return Ok(outcome);
-        }
-        let connections = self.connections().await?;
-        let mut connection = self.writer(&connections).await?;
-        let mut transaction = self.begin(&mut connection).await?;
-        let known = self.definitions_seen_by(&mut transaction).await?;
-        for built_in in missing {
-            if !known.metadata_types.contains_key(built_in.name()) {
-                self.put_metadata_type(&mut transaction, &known, &built_in)
-                    .await?;
-            }
-        }
-        self.commit(transaction).await?;
-        Ok(match outcome {
-            InitOutcome::Unchanged => InitOutcome::Updated,
-            other => other,
-        })
-    }
-
-    async fn check(&self) -> Result<IndexInfo> {
-        let connections = self.connections().await?;
-        let mut connection = self.reader().await?;
-        let (n_products, n_datasets): (i64, i64) =
-            sqlx::query_as("SELECT (SELECT count(*) FROM product), (SELECT count(*) FROM dataset)")
-                .fetch_one(&mut *connection)
-                .await
-                .map_err(self.place.failed("count its datasets"))?;
-        Ok(IndexInfo {
-            driver: "sqlite",
-            url: self.place.url.clone(),
-            schema_version: migrate::current_version(),
-            writable: connections.write.is_some(),
-            n_products: n_products.unsigned_abs(),
-            n_datasets: n_datasets.unsigned_abs(),
-        })
-    }
-
-    async fn add_metadata_type(&self, metadata_type: &MetadataType) -> Result<Added> {
-        let connections = self.connections().await?;
-        let mut connection = self.writer(&connections).await?;
-        let mut transaction = self.begin(&mut connection).await?;
-        let known = self.definitions_seen_by(&mut transaction).await?;
-        let added = self
-            .put_metadata_type(&mut transaction, &known, metadata_type)
-            .await?;
-        self.commit(transaction).await?;
-        Ok(added)
-    }
-
-    async fn metadata_type(&self, name: &str) -> Result<MetadataType> {
-        let known = self.current_definitions().await?;
-        match known.metadata_types.get(name) {
-            Some((_, found)) => Ok(found.clone()),
-            None => Err(Error::NotFound {
-                kind: Kind::MetadataType,
-                name: name.to_owned(),
-                known: known.metadata_types.keys().cloned().collect(),
-            }),
-        }
-    }
-
-    async fn metadata_types(&self) -> Result<Vec<MetadataType>> {
-        let known = self.current_definitions().await?;
-        Ok(known
-            .metadata_types
-            .values()
-            .map(|(_, found)| found.clone())
-            .collect())
-    }
-
-    async fn add_product(&self, product: &Product) -> Result<Added> {
-        let connections = self.connections().await?;
-        let mut connection = self.writer(&connections).await?;
-        let mut transaction = self.begin(&mut connection).await?;
-        let known = self.definitions_seen_by(&mut transaction).await?;
-        let added = self.put_product(&mut transaction, &known, product).await?;
-        self.commit(transaction).await?;
-        Ok(added)
-    }
-
-    async fn product(&self, name: &str) -> Result<Arc<Product>> {
-        let known = self.current_definitions().await?;
-        known.product(name).map(|(_, product)| Arc::clone(product))
-    }
-
-    async fn products(&self) -> Result<Vec<Arc<Product>>> {
-        Ok(self.current_definitions().await?.product_list())
-    }
-
-    async fn add_datasets(
-        &self,
-        datasets: Vec<Dataset>,
-        options: &AddOptions,
-    ) -> Result<Vec<AddOutcome>> {
-        self.put_datasets(datasets, options).await
-    }
-
-    async fn datasets(&self, ids: &[Uuid]) -> Result<Vec<Option<Dataset>>> {
-        self.read_by_ids(ids).await
-    }
-
-    async fn has(&self, ids: &[Uuid]) -> Result<Vec<bool>> {
-        Ok(self
-            .keys_of(ids)
-            .await?
-            .iter()
-            .map(Option::is_some)
-            .collect())
-    }
-
-    fn search<'a>(&'a self, query: &Query) -> BoxStream<'a, Result<Dataset>> {
-        self.stream(query.clone())
-    }
-
-    async fn count(&self, query: &Query) -> Result<u64> {
-        self.count_found(query).await
-    }
-
-    async fn archive(&self, ids: &[Uuid], when: Timestamp) -> Result<ArchiveReport> {
-        self.mark(ids, Some(micros(when))).await
-    }
-
-    async fn restore(&self, ids: &[Uuid]) -> Result<ArchiveReport> {
-        self.mark(ids, None).await
     }
 }

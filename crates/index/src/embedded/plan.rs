@@ -46,7 +46,7 @@ pub(super) enum Plan {
 }
 
 /// A walk along the order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Walk {
     /// Keys of the products; `None` for all.
     products: Option<Vec<i64>>,
@@ -159,7 +159,7 @@ impl EmbeddedIndex {
         );
         let rows: Vec<Candidate> = statement
             .query()
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await
             .map_err(self.place.failed("search"))?;
         let mut places: Vec<Place> = rows
@@ -167,6 +167,11 @@ impl EmbeddedIndex {
             .filter_map(|row| tested(row, resolved.area.as_ref()))
             .collect();
         places.sort_unstable();
+        if !resolved.order.is_empty() {
+            places = self
+                .put_in_order(connection, places, resolved, known)
+                .await?;
+        }
         places.truncate(resolved.limit.unwrap_or(usize::MAX));
         Ok(places)
     }
@@ -179,6 +184,33 @@ impl EmbeddedIndex {
     ) -> Result<Walk> {
         let hull = resolved.times.first().zip(resolved.times.last());
         let (low, high) = hull.map_or((i64::MIN, i64::MAX), |(first, last)| (first.0, last.1));
+        self.walk_through(connection, low, high, products).await
+    }
+
+    /// The part of a walk on which datasets that meet a time are.
+    pub(super) async fn stretch(
+        &self,
+        connection: &mut SqliteConnection,
+        walk: &Walk,
+        low: i64,
+        high: i64,
+    ) -> Result<Walk> {
+        let products = walk.products.clone();
+        let stretch = self.walk_through(connection, low, high, products).await?;
+        Ok(Walk {
+            low: stretch.low.max(walk.low),
+            high: stretch.high.min(walk.high),
+            ..stretch
+        })
+    }
+
+    async fn walk_through(
+        &self,
+        connection: &mut SqliteConnection,
+        low: i64,
+        high: i64,
+        products: Option<Vec<i64>>,
+    ) -> Result<Walk> {
         if (low, high) == (i64::MIN, i64::MAX) {
             return Ok(Walk {
                 products,
@@ -297,7 +329,7 @@ impl Walk {
 
     /// One SELECT for each product, or one for all, joined by UNION ALL: with
     /// an ORDER BY over them SQLite merges the arms as it goes.
-    fn arms(
+    pub(super) fn arms(
         &self,
         statement: &mut Statement,
         columns: &str,
@@ -361,6 +393,11 @@ fn footprint_column(resolved: &Resolved) -> &'static str {
 /// The ways to name candidates.
 fn candidate_statements(resolved: &Resolved, known: &Definitions) -> Vec<(Statement, String)> {
     let mut all = Vec::new();
+    if !resolved.uris.is_empty() {
+        let mut statement = Statement::default();
+        let candidates = statement.place_candidates(resolved);
+        all.push((statement, candidates));
+    }
     if let Some(area) = &resolved.area {
         let mut statement = Statement::default();
         let candidates = statement.box_candidates(area.footprint(), &resolved.times);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datacube_model::{Dataset, Location, Product};
+use datacube_model::{Dataset, Product};
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
@@ -78,6 +78,37 @@ impl EmbeddedIndex {
             return Ok(Vec::new());
         }
         let mut connection = self.reader().await?;
+        let (rows, known) = self.rows_of(&mut connection, keys, known).await?;
+        drop(connection);
+        let mut found: HashMap<i64, Dataset> = HashMap::with_capacity(rows.len());
+        for (key, dataset) in self.make_all(rows, &known).await? {
+            found.insert(key, dataset);
+        }
+        Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+    }
+
+    /// As [`Self::read_by_keys`], as a connection sees them.
+    pub(super) async fn read_keys_from(
+        &self,
+        connection: &mut SqliteConnection,
+        keys: &[i64],
+        known: &Arc<Definitions>,
+    ) -> Result<Vec<Dataset>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (rows, known) = self.rows_of(connection, keys, known).await?;
+        let mut found: HashMap<i64, Dataset> =
+            self.make_all(rows, &known).await?.into_iter().collect();
+        Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+    }
+
+    async fn rows_of(
+        &self,
+        connection: &mut SqliteConnection,
+        keys: &[i64],
+        known: &Arc<Definitions>,
+    ) -> Result<(Vec<DatasetRow>, Arc<Definitions>)> {
         let list: Vec<String> = keys.iter().map(i64::to_string).collect();
         let rows: Vec<DatasetRow> = sqlx::query_as(
             "SELECT d.key, d.product, d.archived_us, d.indexed_us, t.text, ( \
@@ -91,13 +122,8 @@ impl EmbeddedIndex {
         .fetch_all(&mut *connection)
         .await
         .map_err(self.place.failed("read datasets"))?;
-        let known = self.knowing_products(&mut connection, known, &rows).await?;
-        drop(connection);
-        let mut found: HashMap<i64, Dataset> = HashMap::with_capacity(rows.len());
-        for (key, dataset) in self.make_all(rows, &known).await? {
-            found.insert(key, dataset);
-        }
-        Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+        let known = self.knowing_products(connection, known, &rows).await?;
+        Ok((rows, known))
     }
 
     /// Reads documents: a few where they are, more of them on as many threads
@@ -157,17 +183,10 @@ fn made(row: DatasetRow, known: &Definitions, url: &str) -> Result<(i64, Dataset
     let document = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
     let locations: Vec<(String, Option<i64>)> =
         serde_json::from_str(&locations).map_err(|error| corrupt(error.to_string()))?;
-    let locations = locations.into_iter().map(|(uri, archived_us)| {
-        let location = Location::new(uri);
-        match archived_us {
-            Some(us) => location.archived_at(from_micros(us)),
-            None => location,
-        }
-    });
-    let dataset = Dataset::from_document(document, Arc::clone(product), Vec::<Location>::new())
+    let locations = locations.into_iter().map(super::places::location);
+    let dataset = Dataset::from_indexed(document, Arc::clone(product), locations)
         .map_err(|error| corrupt(error.to_string()))?;
     let dataset = dataset
-        .with_locations(locations)
         .with_archived(archived_us.map(from_micros))
         .with_indexed(Some(from_micros(indexed_us)));
     Ok((key, dataset))

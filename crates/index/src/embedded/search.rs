@@ -8,6 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use super::EmbeddedIndex;
 use super::definitions::Definitions;
 use super::plan::{Place, Plan};
+use super::sorted::Reached;
 use crate::error::Result;
 use crate::query::Query;
 use crate::resolve::Resolved;
@@ -29,6 +30,8 @@ struct Search {
     /// reverse order.
     pending: Vec<Place>,
     after: Option<Place>,
+    /// Where a walk in another order is.
+    reached: Option<Reached>,
     is_end: bool,
     left: usize,
     page: usize,
@@ -68,6 +71,7 @@ impl EmbeddedIndex {
             plan,
             pending,
             after: None,
+            reached: None,
             is_end,
             left,
             page: FIRST_PAGE,
@@ -110,8 +114,26 @@ impl EmbeddedIndex {
             search.is_end = true;
             return Ok(());
         };
-        let n_rows = i64::try_from(search.page).unwrap_or(COUNT_PAGE);
         let mut connection = self.reader().await?;
+        if !search.resolved.order.is_empty() {
+            let (mut places, reached) = self
+                .next_pass(
+                    &mut connection,
+                    walk,
+                    &search.resolved,
+                    &search.known,
+                    search.reached.as_ref(),
+                    search.left,
+                )
+                .await?;
+            search.is_end = reached.is_none();
+            search.reached = reached;
+            places.reverse();
+            places.append(&mut search.pending);
+            search.pending = places;
+            return Ok(());
+        }
+        let n_rows = i64::try_from(search.page).unwrap_or(COUNT_PAGE);
         let (mut places, after) = self
             .step(
                 &mut connection,
@@ -132,10 +154,11 @@ impl EmbeddedIndex {
 
     pub(super) async fn count_found(&self, query: &Query) -> Result<u64> {
         let known = self.current_definitions().await?;
-        let resolved = Resolved::new(query, &known.product_list())?;
+        let mut resolved = Resolved::new(query, &known.product_list())?;
         if resolved.is_nothing() {
             return Ok(0);
         }
+        resolved.order.clear();
         let limit = resolved.limit.map_or(u64::MAX, |limit| limit as u64);
         let mut connection = self.reader().await?;
         let walk = match self.plan(&mut connection, &resolved, &known).await? {

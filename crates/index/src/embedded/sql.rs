@@ -4,12 +4,12 @@
 //! condition that is used in several arms of a statement binds them once.
 
 use sqlx::AssertSqlSafe;
-use sqlx::query::QueryAs;
+use sqlx::query::{Query, QueryAs};
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 
 use super::definitions::Definitions;
 use crate::footprint::{Footprint, LonLatBox};
-use crate::query::ArchivedFilter;
+use crate::query::{ArchivedFilter, UriMatch};
 use crate::record::sortable;
 use crate::resolve::{Resolved, Target, Test};
 
@@ -28,7 +28,7 @@ pub(super) struct Statement {
 }
 
 /// A value to bind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Parameter {
     Integer(i64),
     Real(f64),
@@ -38,7 +38,7 @@ pub(super) enum Parameter {
 
 impl Statement {
     /// Takes a value along; gives the text that stands for it.
-    fn bind(&mut self, parameter: Parameter) -> String {
+    pub(super) fn bind(&mut self, parameter: Parameter) -> String {
         self.parameters.push(parameter);
         format!("?{}", self.parameters.len())
     }
@@ -83,6 +83,19 @@ impl Statement {
             })
     }
 
+    /// The statement, ready to be run, giving rows as they are.
+    pub(super) fn rows(&self) -> Query<'_, Sqlite, SqliteArguments> {
+        let query = sqlx::query(AssertSqlSafe(self.text.clone()));
+        self.parameters
+            .iter()
+            .fold(query, |query, parameter| match parameter {
+                Parameter::Integer(value) => query.bind(*value),
+                Parameter::Real(value) => query.bind(*value),
+                Parameter::Text(value) => query.bind(value.as_str()),
+                Parameter::Blob(value) => query.bind(value.as_slice()),
+            })
+    }
+
     /// What a row of `dataset AS d` has to satisfy besides its product and its
     /// exact footprint; joined by AND, never empty.
     pub(super) fn row_conditions(&mut self, resolved: &Resolved, known: &Definitions) -> String {
@@ -104,7 +117,46 @@ impl Statement {
             let value = Value::of(target, known);
             all.push(self.test(&value, test));
         }
+        if !resolved.uris.is_empty() {
+            let places = self.place_condition(resolved);
+            all.push(format!(
+                "EXISTS (SELECT 1 FROM location AS l WHERE l.dataset = d.key AND {places})"
+            ));
+        }
         all.join(" AND ")
+    }
+
+    /// What a row of `location AS l` has to satisfy to be one of the places
+    /// that are looked for.
+    fn place_condition(&mut self, resolved: &Resolved) -> String {
+        let places: Vec<String> = resolved
+            .uris
+            .iter()
+            .map(|place| match place {
+                UriMatch::Exact(uri) => format!("l.uri = {}", self.text(uri.as_str())),
+                UriMatch::Prefix(prefix) => {
+                    let from = self.text(prefix.as_str());
+                    match after_prefix(prefix) {
+                        Some(after) => {
+                            format!("(l.uri >= {from} AND l.uri < {})", self.text(after))
+                        }
+                        None => format!("l.uri >= {from}"),
+                    }
+                }
+            })
+            .collect();
+        let places = any(&places);
+        if resolved.archived == ArchivedFilter::Active {
+            format!("{places} AND l.archived_us IS NULL")
+        } else {
+            places
+        }
+    }
+
+    /// Keys of datasets that are in one of the places.
+    pub(super) fn place_candidates(&mut self, resolved: &Resolved) -> String {
+        let places = self.place_condition(resolved);
+        format!("SELECT DISTINCT l.dataset AS key FROM location AS l WHERE {places}")
     }
 
     /// The product of a row; `None` for any.
@@ -144,11 +196,11 @@ impl Statement {
         let in_time = hull.map(|(low, high)| {
             let mut sides = String::new();
             if high != i64::MAX {
-                let high = self.real(super::add::box_time(high));
+                let high = self.real(super::rows::box_time(high));
                 sides.push_str(&format!(" AND first <= {high}"));
             }
             if low != i64::MIN {
-                let low = self.real(super::add::box_time(low));
+                let low = self.real(super::rows::box_time(low));
                 sides.push_str(&format!(" AND last >= {low}"));
             }
             sides
@@ -309,20 +361,37 @@ impl Value {
             Target::Stored { name, .. } => match known.fields.get(name) {
                 // A single value is stored as itself, a range as a list.
                 Some(key) => {
-                    let end = |i: u8| {
-                        format!(
-                            "coalesce(d.fields ->> '$.\"{key}\"[{i}]', d.fields ->> '$.\"{key}\"')"
-                        )
-                    };
-                    Value {
-                        low: end(0),
-                        high: end(1),
-                    }
+                    let (low, high) = field_ends(*key);
+                    Value { low, high }
                 }
                 None => same("NULL"),
             },
         }
     }
+}
+
+/// The expressions of the two ends of a stored value.
+pub(super) fn field_ends(key: i64) -> (String, String) {
+    let end =
+        |i: u8| format!("coalesce(d.fields ->> '$.\"{key}\"[{i}]', d.fields ->> '$.\"{key}\"')");
+    (end(0), end(1))
+}
+
+/// The first text after all that begin with `prefix`; `None` where there is none.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let mut letters: Vec<char> = prefix.chars().collect();
+    while let Some(last) = letters.pop() {
+        // What follows the last letter, or what follows the surrogates.
+        let next = match u32::from(last) + 1 {
+            0xD800 => Some('\u{E000}'),
+            code => char::from_u32(code),
+        };
+        if let Some(next) = next {
+            letters.push(next);
+            return Some(letters.into_iter().collect());
+        }
+    }
+    None
 }
 
 /// Joined by OR, as a tree that is as flat as can be: SQLite bounds its depth.
