@@ -17,8 +17,9 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::admin::{self, DefinitionOptions, MatchOptions};
 use crate::config::{self, ConfigOptions, Origin, Resolved};
-use crate::documents::{self, DocumentOutcome, MatchOptions};
+use crate::documents::DocumentOutcome;
 use crate::load_options::{DatasetQuery, LoadOptions};
 use crate::{Error, Result, load, runtime};
 
@@ -108,10 +109,7 @@ impl Datacube {
     ///
     /// # Errors
     /// As [`Datacube::create`].
-    pub fn create_with(
-        options: ConfigOptions,
-        init: &InitOptions,
-    ) -> Result<(Self, InitOutcome)> {
+    pub fn create_with(options: ConfigOptions, init: &InitOptions) -> Result<(Self, InitOutcome)> {
         let init = init.clone();
         runtime::block_on(async move {
             let resolved = config::resolve(&options)?;
@@ -183,8 +181,7 @@ impl Datacube {
     /// # Errors
     /// When the file cannot be read. What is wrong with a definition is in its outcome.
     pub fn add_products(&self, path: impl AsRef<Path>) -> Result<Vec<DocumentOutcome>> {
-        let (cube, path) = (self.clone(), path.as_ref().to_owned());
-        runtime::block_on(async move { documents::add_products(&*cube.index, &path).await })
+        self.add_products_with(path.as_ref(), &DefinitionOptions::default())
     }
 
     /// Adds the dataset documents at `paths`: files, or folders that hold some.
@@ -223,8 +220,7 @@ impl Datacube {
     ) -> Result<()> {
         let (cube, options) = (self.clone(), options.clone());
         runtime::block_on(async move {
-            let files = documents::find_dataset_documents(&paths)?;
-            documents::add_datasets(&*cube.index, &files, &options, &mut report).await
+            admin::add_datasets(&*cube.index, &paths, &options, &mut report).await
         })
     }
 

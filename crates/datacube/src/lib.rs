@@ -18,6 +18,7 @@ mod load_options;
 mod no_data;
 pub mod notebook;
 mod output_geobox;
+mod places;
 pub mod plot;
 pub mod prelude;
 mod region;
@@ -25,19 +26,22 @@ mod runtime;
 mod source;
 mod time_terms;
 
-pub use admin::{DefinitionOptions, Period, UpdatedDefinition, UpdatedDocument, allowed_paths};
+pub use admin::{
+    DefinitionOptions, MatchOptions, Period, UpdatedDefinition, UpdatedDocument, allowed_paths,
+};
 pub use config::{
     ConfigDocument, ConfigOptions, Origin, Resolved, Settings, default_index_path,
     resolve as resolve_config,
 };
 pub use coords::{GRID_MAPPING, HasGeoBox, cube_coords};
 pub use datacube::Datacube;
-pub use documents::{DocumentOutcome, MatchOptions, find_dataset_documents, read_documents};
+pub use documents::{DocumentOutcome, find_dataset_documents, read_documents};
 pub use error::{Error, Result};
 pub use group::{Group, GroupBy, GroupKey, group_datasets, solar_day};
 pub use load_options::{
     CrsSpec, DatasetPredicate, DatasetQuery, LoadOptions, ResamplingSpec, Span,
 };
+pub use places::{Signing, SourceOptions, fetch_documents};
 pub use source::{LOAD_SOURCE_KIND, LoadSource, source_codec};
 pub use time_terms::{TimeBound, TimeTerm};
 

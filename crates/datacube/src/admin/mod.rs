@@ -38,6 +38,7 @@ macro_rules! both {
     };
 }
 
+mod add;
 mod datasets;
 mod definitions;
 mod lineage;
@@ -46,6 +47,8 @@ mod server;
 mod system;
 mod update;
 
+pub use add::MatchOptions;
+pub(crate) use add::add_datasets;
 pub use definitions::{DefinitionOptions, UpdatedDefinition};
 pub use period::Period;
 pub use update::{UpdatedDocument, allowed_paths};

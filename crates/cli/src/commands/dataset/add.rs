@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use datacube::index::Added;
+use datacube::index::{AddOptions, Added};
 use datacube::{Datacube, MatchOptions};
 
 use crate::args::AddArgs;
@@ -55,9 +55,14 @@ pub(super) fn run(dc: &Datacube, args: &AddArgs) -> Result<ExitCode> {
 }
 
 fn options(args: &AddArgs) -> MatchOptions {
+    let mut add = AddOptions::default().with_lineage(!args.ignore_lineage);
+    add.archive_less_mature = args.maturity.leniency();
     MatchOptions {
         products: args.products.clone(),
         exclude: args.exclude_products.clone(),
         dry_run: args.dry_run,
+        add,
+        require_sources: args.no_auto_add_lineage,
+        workers: args.workers.map(usize::from),
     }
 }

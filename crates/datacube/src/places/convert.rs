@@ -1,0 +1,140 @@
+//! From documents to datasets: which product, and STAC on the way.
+
+use std::sync::Arc;
+
+use datacube_model::stac::{StacCollection, StacConfig, StacItem};
+use datacube_model::{Dataset, DocumentErrors, LocatedDocument, Looks, Product, match_product};
+use serde_json::Value;
+
+use super::stac::resolve_link;
+use crate::{Error, Result};
+
+fn model(errors: DocumentErrors) -> Error {
+    Error::Model(errors.into())
+}
+
+/// Whether a document whose name did not say is one to be indexed.
+pub(crate) fn is_dataset(document: &Value) -> bool {
+    matches!(
+        Looks::of(document),
+        Some(Looks::StacItem | Looks::Eo3Dataset)
+    )
+}
+
+/// Why there is no dataset of a document.
+#[derive(Debug)]
+pub(crate) enum Unmatched {
+    /// An item whose product is not there; it may be made of the item.
+    NoProduct { item: Box<StacItem>, error: Error },
+    /// Any other reason.
+    Failed(Error),
+}
+
+impl From<Error> for Unmatched {
+    fn from(error: Error) -> Self {
+        Unmatched::Failed(error)
+    }
+}
+
+impl From<datacube_model::Error> for Unmatched {
+    fn from(error: datacube_model::Error) -> Self {
+        Unmatched::Failed(error.into())
+    }
+}
+
+/// The dataset of a document, EO3 or STAC, of one of `products`.
+///
+/// An item is of the product that has the name of its collection; where
+/// `chosen` says that the caller named the one product, it is of that.
+pub(crate) fn dataset(
+    located: LocatedDocument,
+    products: &[Arc<Product>],
+    chosen: bool,
+    config: &StacConfig,
+) -> Result<Dataset, Unmatched> {
+    let LocatedDocument { uri, document, .. } = located;
+    if Looks::of(&document) != Some(Looks::StacItem) {
+        let product = match_product(&document, products)?;
+        return Ok(Dataset::from_document(document, product, [uri]).map_err(model)?);
+    }
+    let item = StacItem::from_document(document).map_err(model)?;
+    let product = match product_of(&item, products, chosen, config) {
+        Ok(product) => product,
+        Err(error) => {
+            let item = Box::new(item);
+            return Err(Unmatched::NoProduct { item, error });
+        }
+    };
+    let converted = item
+        .dataset_document(Some(&product), config)
+        .map_err(model)?;
+    let mut document = converted.document;
+    on_server(&mut document, &uri);
+    // A product may ask for more than its name.
+    let product = match_product(&document, &[product])?;
+    Ok(Dataset::from_document(document, product, [uri]).map_err(model)?)
+}
+
+/// Paths from the root of a server: in EO3 they would be files of this machine.
+fn on_server(document: &mut Value, uri: &str) {
+    if !uri.starts_with("http://") && !uri.starts_with("https://") {
+        return;
+    }
+    for key in ["measurements", "accessories"] {
+        let entries = document[key].as_object_mut();
+        for entry in entries.into_iter().flat_map(|map| map.values_mut()) {
+            let path = entry["path"].as_str().unwrap_or_default();
+            if path.starts_with('/') && !path.starts_with("/vsi") {
+                entry["path"] = resolve_link(uri, path).into();
+            }
+        }
+    }
+}
+
+fn product_of(
+    item: &StacItem,
+    products: &[Arc<Product>],
+    chosen: bool,
+    config: &StacConfig,
+) -> Result<Arc<Product>> {
+    if let (true, [only]) = (chosen, products) {
+        return Ok(only.clone());
+    }
+    let names = item.product_names(config);
+    let named = |name: &String| {
+        products
+            .iter()
+            .find(|product| product.name().eq_ignore_ascii_case(name))
+    };
+    names.iter().find_map(named).cloned().ok_or_else(|| {
+        let collection = item.collection().unwrap_or("none");
+        Error::Unknown {
+            kind: "product",
+            name: names[0].clone(),
+            place: format!("the index for items of STAC collection `{collection}`"),
+            known: products
+                .iter()
+                .map(|product| product.name().to_owned())
+                .collect(),
+        }
+    })
+}
+
+/// The definition of a product for items like this one.
+pub(crate) fn inferred_product(item: &StacItem, config: &StacConfig) -> Result<Value> {
+    Ok(item.product_document(config).map_err(model)?.document)
+}
+
+/// The definition of a product: as it is, or of a STAC collection or item.
+pub(crate) fn product_document(document: Value, config: &StacConfig) -> Result<Value> {
+    match Looks::of(&document) {
+        Some(Looks::StacItem) => {
+            inferred_product(&StacItem::from_document(document).map_err(model)?, config)
+        }
+        Some(Looks::StacOther) => {
+            let collection = StacCollection::from_document(document).map_err(model)?;
+            Ok(collection.product_document(config).map_err(model)?.document)
+        }
+        _ => Ok(document),
+    }
+}

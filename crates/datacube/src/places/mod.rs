@@ -1,0 +1,94 @@
+//! Where documents are: files and folders, buckets, servers, STAC catalogues
+//! and APIs, tar files.
+//!
+//! [`crawl`](crawl::crawl) turns addresses into a stream of documents,
+//! [`dataset`] a document, EO3 or STAC, into a dataset. A document or place that
+//! cannot be read never stops the others: it is one of the results, with its
+//! address.
+
+mod convert;
+mod crawl;
+mod http;
+mod options;
+mod place;
+mod stac;
+mod store;
+mod text;
+
+use std::sync::Arc;
+
+use datacube_model::LocatedDocument;
+use futures::{Stream, StreamExt, stream};
+
+pub(crate) use convert::{Unmatched, dataset, inferred_product, is_dataset, product_document};
+pub(crate) use crawl::Found;
+use crawl::{Shared, crawl};
+pub use options::{Signing, SourceOptions};
+pub(crate) use text::documents as documents_in;
+
+use crate::Result;
+
+/// What is found at places, in order, as it is found.
+pub(crate) fn find(
+    places: Vec<String>,
+    options: &SourceOptions,
+) -> impl Stream<Item = Found> + Send + use<> {
+    let shared = Shared {
+        options: options.clone(),
+        ..Shared::default()
+    };
+    crawl(places, Arc::new(shared))
+}
+
+/// The documents at places, in order: of files, folders, patterns, buckets,
+/// servers and tar files. Catalogues are followed, and searches paged.
+///
+/// Each comes with its address, or as an error with the address that failed.
+///
+/// # Errors
+/// [`Error::Runtime`](crate::Error::Runtime) where reading in the background stopped.
+pub async fn fetch_documents(
+    places: Vec<String>,
+    options: &SourceOptions,
+) -> Result<Vec<(String, Result<LocatedDocument>)>> {
+    let found = find(places, options);
+    let work = found
+        .flat_map(|found| stream::iter(read(found)))
+        .collect::<Vec<_>>();
+    crate::runtime::spawn(async move { Ok(work.await) }).await
+}
+
+/// The documents of something that was found.
+pub(crate) fn read(found: Found) -> Vec<(String, Result<LocatedDocument>)> {
+    match found {
+        Found::Document(located) => vec![(located.uri.clone(), Ok(located))],
+        Found::Failed { address, error } => vec![(address, Err(error))],
+        Found::Text { uri, bytes, maybe } => match documents_in(bytes, &uri) {
+            Ok(documents) => documents
+                .into_iter()
+                .filter(|located| !maybe || is_dataset(&located.document))
+                .map(|located| (located.uri.clone(), Ok(located)))
+                .collect(),
+            // JSON that is none, whose name did not say what it is.
+            Err(_) if maybe => Vec::new(),
+            Err(error) => vec![(uri, Err(error))],
+        },
+    }
+}
+
+/// The documents of one file or object, wherever it is; nothing in it is followed.
+pub(crate) async fn read_place(address: &str) -> Result<Vec<LocatedDocument>> {
+    let bytes = match place::Place::parse(address)? {
+        place::Place::Local(path) => return crate::documents::read_documents(&path),
+        place::Place::Http(url) => http::send(&http::Request::get(url)).await?.bytes,
+        place::Place::Store(url) => {
+            let options = SourceOptions::default();
+            let store = store::Stores::default().of(&url, &options).await?;
+            store::get(&*store, &store::key(&url)?, address).await?
+        }
+    };
+    documents_in(bytes, address)
+}
+
+#[cfg(test)]
+mod tests;
