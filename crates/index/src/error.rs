@@ -99,6 +99,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// A user or role that is not as it should be.
+    #[error("{reason}")]
+    Users {
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+
     /// The file is something else.
     #[error(
         "{} is not a datacube index: {reason}; give another path, nothing was changed",

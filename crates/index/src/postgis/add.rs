@@ -4,26 +4,28 @@
 //! Datasets are written in the order of their ids, so that two writers of the
 //! same ones wait for each other instead of for ever.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datacube_model::{Dataset, Product};
+use datacube_model::{Dataset, LineageRelation, Product};
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::PostgisIndex;
 use super::definitions::Definitions;
 use super::errors::is_conflict;
+use super::mark::set_archived;
 use super::population::as_written;
 use super::read::Stored;
 use super::rows::{Row, insert_datasets, insert_extents, insert_own, insert_search_rows};
+use super::{Lock, PostgisIndex};
 use crate::catalog::{AddOptions, AddOutcome};
 use crate::differences::{same, same_dataset};
 use crate::error::{Error, Kind, Result};
+use crate::relations::Relations;
 use crate::time_range::micros;
 
 /// Datasets of one round of statements.
@@ -72,11 +74,16 @@ impl PostgisIndex {
     ) -> Result<Vec<AddOutcome>> {
         let indexed_us = micros(options.indexed_at.unwrap_or_else(Timestamp::now));
         let session = self.session().await?;
+        let has_lineage = options.with_lineage && datasets.iter().any(|d| !d.lineage().is_empty());
         let mut order: Vec<usize> = (0..datasets.len()).collect();
-        // Those of the same id stay in the order in which they were given.
-        order.sort_by_key(|i| datasets[*i].id());
+        if !has_lineage && options.archive_less_mature.is_none() {
+            // Those of the same id stay in the order in which they were given.
+            order.sort_by_key(|i| datasets[*i].id());
+        }
+        // Of one scene the next has to see what became of the one before.
+        let n_each = options.archive_less_mature.map_or(CHUNK, |_| 1);
         let chunks: Vec<Vec<Dataset>> = order
-            .chunks(CHUNK)
+            .chunks(n_each)
             .map(|chunk| chunk.iter().map(|i| datasets[*i].clone()).collect())
             .collect();
         let known = &session.known;
@@ -87,11 +94,17 @@ impl PostgisIndex {
             })
             .buffered(AHEAD);
         let mut transaction = self.begin("add datasets").await?;
+        if has_lineage {
+            self.lock(&mut transaction, Lock::Lineage).await?;
+        }
+        if options.archive_less_mature.is_some() {
+            self.lock(&mut transaction, Lock::Scenes).await?;
+        }
         let mut outcomes: Vec<AddOutcome> = Vec::with_capacity(datasets.len());
         while let Some(rows) = made.next().await {
             let rows = rows.expect("making rows does not panic");
             let chunk = self
-                .put_chunk(&mut transaction, rows, indexed_us, options)
+                .put_chunk(&mut transaction, rows, indexed_us, options, known)
                 .await?;
             outcomes.extend(chunk);
         }
@@ -110,10 +123,20 @@ impl PostgisIndex {
         rows: Vec<(Dataset, Result<Row>)>,
         indexed_us: i64,
         options: &AddOptions,
+        definitions: &Definitions,
     ) -> Result<Vec<AddOutcome>> {
         let failed = self.failed("add datasets");
         let ids: Vec<Uuid> = rows.iter().map(|(dataset, _)| dataset.id()).collect();
         let mut known: HashMap<Uuid, Known> = self.known_of(connection, &ids).await?;
+        let mut lineage = Relations::default();
+        if options.with_lineage {
+            let stated: Vec<LineageRelation> = rows
+                .iter()
+                .flat_map(|(dataset, _)| dataset.lineage().relations(dataset.id()))
+                .collect();
+            lineage = self.relations_around(connection, &stated).await?;
+        }
+        let mut relations: Vec<LineageRelation> = Vec::new();
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut new_rows: Vec<(usize, Row)> = Vec::with_capacity(rows.len());
         for (i, (dataset, row)) in rows.into_iter().enumerate() {
@@ -125,14 +148,36 @@ impl PostgisIndex {
                     continue;
                 }
             };
-            match known.get(&id) {
-                Some(there) => outcomes.push(self.compared(there, &dataset, Some(&row.written))),
-                None => {
-                    known.insert(id, Known::Given(dataset));
-                    outcomes.push(AddOutcome::Added);
-                    new_rows.push((i, row));
+            if let Some(there) = known.get(&id) {
+                outcomes.push(self.compared(there, &dataset, Some(&row.written)));
+                continue;
+            }
+            if let Some(leniency) = options.archive_less_mature {
+                let outdated = self
+                    .outdated(connection, definitions, &row.dataset, row.product, leniency)
+                    .await?;
+                match outdated {
+                    Ok(ids) => set_archived(connection, &ids, Some(indexed_us))
+                        .await
+                        .map_err(&failed)?,
+                    Err(error) => {
+                        outcomes.push(AddOutcome::Failed(error));
+                        continue;
+                    }
                 }
             }
+            if options.with_lineage {
+                match lineage.merge(&dataset.lineage().relations(id), false) {
+                    Ok(merged) => relations.extend(merged.added),
+                    Err(error) => {
+                        outcomes.push(AddOutcome::Failed(error));
+                        continue;
+                    }
+                }
+            }
+            known.insert(id, Known::Given(dataset));
+            outcomes.push(AddOutcome::Added);
+            new_rows.push((i, row));
         }
         let inserted = insert_datasets(connection, new_rows.iter().map(|(_, row)| row), indexed_us)
             .await
@@ -167,9 +212,8 @@ impl PostgisIndex {
         insert_extents(connection, &written)
             .await
             .map_err(&failed)?;
-        if options.with_lineage {
-            self.insert_relations_of(connection, &written).await?;
-        }
+        relations.retain(|relation| inserted.contains(&relation.derived));
+        self.insert_relations(connection, &relations).await?;
         Ok(outcomes)
     }
 
@@ -217,42 +261,6 @@ impl PostgisIndex {
             Ok(_) => AddOutcome::AlreadyThere,
             Err(error) => AddOutcome::Failed(error),
         }
-    }
-
-    /// Records what documents say of their sources.
-    async fn insert_relations_of(
-        &self,
-        connection: &mut PgConnection,
-        rows: &[&Row],
-    ) -> Result<()> {
-        let mut relations: Vec<(Uuid, Uuid, String)> = rows
-            .iter()
-            .flat_map(|row| row.dataset.lineage().relations(row.record.id))
-            .map(|relation| (relation.derived, relation.source, relation.classifier))
-            .collect();
-        if relations.is_empty() {
-            return Ok(());
-        }
-        relations.sort();
-        let mut seen = HashSet::new();
-        relations.retain(|(derived, source, _)| seen.insert((*derived, *source)));
-        let (mut derived, mut sources, mut classifiers) = (Vec::new(), Vec::new(), Vec::new());
-        for (a, b, classifier) in relations {
-            derived.push(a);
-            sources.push(b);
-            classifiers.push(classifier);
-        }
-        sqlx::query(
-            "INSERT INTO odc.dataset_lineage (derived_dataset_ref, source_dataset_ref, classifier) \
-             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) ON CONFLICT DO NOTHING",
-        )
-        .bind(derived)
-        .bind(sources)
-        .bind(classifiers)
-        .execute(connection)
-        .await
-        .map_err(self.failed("record lineage"))?;
-        Ok(())
     }
 }
 

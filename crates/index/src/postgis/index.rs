@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datacube_model::{Dataset, MetadataType, Product};
+use datacube_geo::Crs;
+use datacube_model::{Dataset, LineageDirection, LineageRelation, MetadataType, Product};
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -11,15 +12,18 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::definitions::Definitions;
-use super::types::Json;
-use super::{PostgisIndex, schema};
+use super::types::{Instant, Json};
+use super::{PostgisIndex, retried, schema};
 use crate::catalog::{
-    AddOptions, AddOutcome, Added, ArchiveReport, Index, IndexInfo, InitOptions, InitOutcome,
+    AddOptions, AddOutcome, Added, ArchiveReport, DeleteOptions, DeleteOutcome, Index, IndexInfo,
+    InitOptions, InitOutcome, LineageOptions, LineageReport, PurgeOptions, PurgeReport,
+    UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, User,
 };
 use crate::differences::same;
 use crate::error::{Kind, Result};
+use crate::locations;
 use crate::query::Query;
-use crate::time_range::micros;
+use crate::time_range::{from_micros, micros};
 
 #[async_trait]
 impl Index for PostgisIndex {
@@ -155,11 +159,168 @@ impl Index for PostgisIndex {
     async fn restore(&self, ids: &[Uuid]) -> Result<ArchiveReport> {
         self.mark(ids, None).await
     }
+
+    async fn clear(&self) -> Result<()> {
+        self.drop_schemas().await
+    }
+
+    async fn update_metadata_type(
+        &self,
+        metadata_type: &MetadataType,
+        options: &UpdateOptions,
+    ) -> Result<Updated> {
+        self.replace_metadata_type(metadata_type, options).await
+    }
+
+    async fn update_product(&self, product: &Product, options: &UpdateOptions) -> Result<Updated> {
+        self.replace_product(product, options).await
+    }
+
+    async fn delete_products(
+        &self,
+        names: &[String],
+        options: &DeleteOptions,
+    ) -> Result<Vec<DeleteOutcome>> {
+        self.remove_products(names, options).await
+    }
+
+    async fn update_datasets(
+        &self,
+        datasets: Vec<Dataset>,
+        options: &UpdateDatasetOptions,
+    ) -> Result<Vec<UpdateOutcome>> {
+        self.replace_datasets(datasets, options).await
+    }
+
+    async fn purge(&self, ids: &[Uuid], options: &PurgeOptions) -> Result<PurgeReport> {
+        self.purge_datasets(ids, options).await
+    }
+
+    async fn add_location(&self, id: Uuid, uri: &str, first: bool) -> Result<bool> {
+        self.relocate(id, |places| locations::add(places, uri, first))
+            .await
+    }
+
+    async fn remove_location(&self, id: Uuid, uri: &str) -> Result<bool> {
+        self.relocate(id, |places| locations::remove(places, uri))
+            .await
+    }
+
+    async fn archive_location(&self, id: Uuid, uri: &str, when: Timestamp) -> Result<bool> {
+        self.relocate(id, |places| locations::mark(places, uri, Some(when)))
+            .await
+    }
+
+    async fn restore_location(&self, id: Uuid, uri: &str) -> Result<bool> {
+        self.relocate(id, |places| locations::mark(places, uri, None))
+            .await
+    }
+
+    async fn last_change(&self, product: &str) -> Result<Option<Timestamp>> {
+        let known = self.session().await?.known;
+        let (id, _) = known.product(product)?;
+        let last: Option<Instant> = retried!(self, "read datasets", connection => {
+            sqlx::query_scalar(
+                "SELECT max(greatest(added, updated)) FROM odc.dataset WHERE product_ref = $1",
+            )
+            .bind(id)
+            .fetch_one(&mut *connection)
+        })?;
+        Ok(last.map(|us| from_micros(us.0)))
+    }
+
+    async fn lineage(
+        &self,
+        ids: &[Uuid],
+        direction: LineageDirection,
+        max_depth: Option<usize>,
+    ) -> Result<Vec<LineageRelation>> {
+        self.read_lineage(ids, direction, max_depth).await
+    }
+
+    async fn add_lineage(
+        &self,
+        relations: &[LineageRelation],
+        options: &LineageOptions,
+    ) -> Result<LineageReport> {
+        self.merge_lineage(relations, options).await
+    }
+
+    async fn remove_lineage(
+        &self,
+        ids: &[Uuid],
+        direction: LineageDirection,
+        max_depth: Option<usize>,
+    ) -> Result<u64> {
+        self.forget_lineage(ids, direction, max_depth).await
+    }
+
+    fn all_lineage(&self) -> BoxStream<'_, Result<LineageRelation>> {
+        self.stream_lineage()
+    }
+
+    async fn homes(&self, ids: &[Uuid]) -> Result<Vec<Option<String>>> {
+        self.read_homes(ids).await
+    }
+
+    async fn set_home(&self, ids: &[Uuid], home: &str, allow_updates: bool) -> Result<u64> {
+        self.note_home(ids, home, allow_updates).await
+    }
+
+    async fn clear_homes(&self, ids: &[Uuid]) -> Result<u64> {
+        self.forget_homes(ids).await
+    }
+
+    async fn spatial_indexes(&self) -> Result<Vec<Crs>> {
+        self.indexed_crses().await
+    }
+
+    async fn create_spatial_index(&self, crs: &Crs) -> Result<bool> {
+        self.add_spatial_index(crs).await
+    }
+
+    async fn update_spatial_index(
+        &self,
+        crses: &[Crs],
+        products: &[String],
+        ids: &[Uuid],
+    ) -> Result<u64> {
+        self.fill_spatial_indexes(crses, products, ids).await
+    }
+
+    async fn drop_spatial_index(&self, crs: &Crs) -> Result<bool> {
+        self.remove_spatial_index(crs).await
+    }
+
+    async fn users(&self) -> Result<Vec<User>> {
+        self.list_users().await
+    }
+
+    async fn create_user(
+        &self,
+        role: &str,
+        name: &str,
+        password: &str,
+        description: Option<&str>,
+    ) -> Result<()> {
+        self.make_user(role, name, password, description).await
+    }
+
+    async fn grant(&self, role: &str, names: &[String]) -> Result<()> {
+        self.grant_role(role, names).await
+    }
+
+    async fn delete_users(&self, names: &[String]) -> Result<()> {
+        self.drop_users(names).await
+    }
 }
 
 impl PostgisIndex {
     /// The definitions as a transaction sees them.
-    async fn definitions_in(&self, connection: &mut PgConnection) -> Result<Definitions> {
+    pub(super) async fn definitions_in(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Definitions> {
         Definitions::read(connection, &self.address.url, true).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::PostgisIndex;
@@ -47,19 +48,29 @@ impl PostgisIndex {
                 Some(_) => report.unchanged.push(*id),
             }
         }
-        sqlx::query("UPDATE odc.dataset SET archived = $2 WHERE id = ANY($1)")
-            .bind(&report.changed)
-            .bind(archived_us.map(Instant))
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
-        sqlx::query("UPDATE datacube.dataset SET archived_us = $2 WHERE id = ANY($1)")
-            .bind(&report.changed)
-            .bind(archived_us)
-            .execute(&mut *transaction)
+        set_archived(&mut transaction, &report.changed, archived_us)
             .await
             .map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok(report)
     }
+}
+
+/// Sets when datasets were archived.
+pub(super) async fn set_archived(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    archived_us: Option<i64>,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE odc.dataset SET archived = $2 WHERE id = ANY($1)")
+        .bind(ids)
+        .bind(archived_us.map(Instant))
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("UPDATE datacube.dataset SET archived_us = $2 WHERE id = ANY($1)")
+        .bind(ids)
+        .bind(archived_us)
+        .execute(connection)
+        .await
+        .map(|_| ())
 }

@@ -14,15 +14,22 @@ mod definitions;
 mod errors;
 mod geometry;
 mod index;
+mod lineage;
 mod mark;
+mod places;
 mod plan;
 mod population;
 mod read;
+mod removing;
 mod rows;
+mod scene;
 mod schema;
 mod search;
+mod spatial;
 mod sql;
 mod types;
+mod updating;
+mod users;
 
 use std::fmt;
 use std::sync::Arc;
@@ -65,6 +72,17 @@ macro_rules! retried {
     }};
 }
 use retried;
+
+/// What one writer at a time decides about: numbers that no other program uses.
+#[derive(Clone, Copy, Debug)]
+enum Lock {
+    /// Both schemas.
+    Schemas = 0x6461_7461_6375_0001,
+    /// Relations between datasets, that they stay free of cycles.
+    Lineage = 0x6461_7461_6375_0002,
+    /// Which dataset of a scene is active.
+    Scenes = 0x6461_7461_6375_0003,
+}
 
 /// An index in a PostgreSQL database with PostGIS.
 pub struct PostgisIndex {
@@ -206,6 +224,32 @@ impl PostgisIndex {
             .await
             .map_err(self.failed(action))?;
         Ok(transaction)
+    }
+
+    /// Ends a transaction: keeps what was done, unless it was only tried.
+    async fn end(
+        &self,
+        transaction: Transaction,
+        dry_run: bool,
+        action: &'static str,
+    ) -> Result<()> {
+        let ended = if dry_run {
+            transaction.rollback().await
+        } else {
+            transaction.commit().await
+        };
+        ended.map_err(self.failed(action))
+    }
+
+    /// Waits for others who change what is guarded by `lock`, until the end of
+    /// the transaction.
+    async fn lock(&self, connection: &mut PgConnection, lock: Lock) -> Result<()> {
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(lock as i64)
+            .execute(connection)
+            .await
+            .map_err(self.failed("wait for other writers"))
+            .map(|_| ())
     }
 
     /// The database as it is now.

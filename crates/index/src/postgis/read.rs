@@ -134,7 +134,7 @@ impl Stored {
         let document = self
             .document()
             .map_err(|error| corrupt(error.to_string()))?;
-        let dataset = Dataset::from_document(document, Arc::clone(product), Vec::<Location>::new())
+        let dataset = Dataset::from_indexed(document, Arc::clone(product), Vec::<Location>::new())
             .map_err(|error| corrupt(error.to_string()))?;
         Ok(dataset
             .with_locations(self.locations())

@@ -143,8 +143,9 @@ pub(super) async fn insert_datasets<'r>(
     }
     let inserted: Vec<Uuid> = sqlx::query_scalar(
         "INSERT INTO odc.dataset \
-             (id, metadata_type_ref, product_ref, metadata, archived, added, uri_scheme, uri_body) \
-         SELECT id, type, product, metadata, archived, $8, scheme, body \
+             (id, metadata_type_ref, product_ref, metadata, archived, added, updated, \
+              uri_scheme, uri_body) \
+         SELECT id, type, product, metadata, archived, $8, $8, scheme, body \
          FROM unnest($1::uuid[], $2::int2[], $3::int2[], $4::jsonb[], $5::timestamptz[], \
                      $6::text[], $7::text[]) \
               AS r (id, type, product, metadata, archived, scheme, body) \
@@ -166,6 +167,20 @@ pub(super) async fn insert_datasets<'r>(
 /// Inserts, or replaces, rows of `datacube.dataset` and their locations; a row
 /// that is replaced keeps its time of indexing.
 pub(super) async fn insert_own(
+    connection: &mut PgConnection,
+    rows: &[&Row],
+    indexed_us: i64,
+) -> sqlx::Result<()> {
+    insert_own_rows(connection, rows, indexed_us).await?;
+    let locations: Vec<(Uuid, &[Location])> = rows
+        .iter()
+        .map(|row| (row.record.id, row.dataset.locations()))
+        .filter(|(_, locations)| !only_location(locations).1)
+        .collect();
+    insert_locations(connection, &locations).await
+}
+
+async fn insert_own_rows(
     connection: &mut PgConnection,
     rows: &[&Row],
     indexed_us: i64,
@@ -217,14 +232,9 @@ pub(super) async fn insert_own(
             .collect::<Vec<_>>(),
     )
     .bind(indexed_us)
-    .execute(&mut *connection)
-    .await?;
-    let locations: Vec<(Uuid, &[Location])> = rows
-        .iter()
-        .map(|row| (row.record.id, row.dataset.locations()))
-        .filter(|(_, locations)| !only_location(locations).1)
-        .collect();
-    insert_locations(connection, &locations).await
+    .execute(connection)
+    .await
+    .map(|_| ())
 }
 
 /// Inserts the locations of datasets that have no rows of locations.
@@ -256,6 +266,79 @@ pub(super) async fn insert_locations(
     .execute(connection)
     .await
     .map(|_| ())
+}
+
+/// Puts these in the place of the locations of a dataset.
+pub(super) async fn put_locations(
+    connection: &mut PgConnection,
+    id: Uuid,
+    locations: &[Location],
+) -> sqlx::Result<()> {
+    let (first, is_all) = only_location(locations);
+    let (scheme, body) = match first.map(split_uri) {
+        Some((scheme, body)) => (scheme, Some(body)),
+        None => (None, None),
+    };
+    sqlx::query("UPDATE odc.dataset SET uri_scheme = $2, uri_body = $3 WHERE id = $1")
+        .bind(id)
+        .bind(scheme)
+        .bind(body)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("DELETE FROM datacube.location WHERE dataset = $1")
+        .bind(id)
+        .execute(&mut *connection)
+        .await?;
+    if is_all {
+        return Ok(());
+    }
+    insert_locations(connection, &[(id, locations)]).await
+}
+
+/// Writes rows of datasets that are there anew, but for their locations.
+pub(super) async fn rewrite(
+    connection: &mut PgConnection,
+    rows: &[&Row],
+    srids: &[i16],
+) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.record.id).collect();
+    sqlx::query(
+        "UPDATE odc.dataset AS o SET metadata = r.metadata, metadata_type_ref = r.type \
+         FROM unnest($1::uuid[], $2::int2[], $3::jsonb[]) AS r (id, type, metadata) \
+         WHERE o.id = r.id",
+    )
+    .bind(&ids)
+    .bind(rows.iter().map(|row| row.metadata_type).collect::<Vec<_>>())
+    .bind(
+        rows.iter()
+            .map(|row| Json(row.stored.clone()))
+            .collect::<Vec<_>>(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    delete_values(connection, &ids, srids).await?;
+    insert_own_rows(connection, rows, 0).await?;
+    insert_search_rows(connection, rows).await?;
+    insert_extents(connection, rows).await
+}
+
+/// Deletes what is indexed of datasets: values of fields, and extents.
+pub(super) async fn delete_values(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    srids: &[i16],
+) -> sqlx::Result<()> {
+    let tables = ["search_string", "search_num", "search_datetime"];
+    let searched = tables.iter().map(|table| format!("dataset_{table}"));
+    let spatial = srids.iter().map(|srid| format!("spatial_{srid}"));
+    for table in searched.chain(spatial) {
+        let text = format!("DELETE FROM odc.{table} WHERE dataset_ref = ANY($1)");
+        sqlx::query(AssertSqlSafe(text))
+            .bind(ids)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Inserts the values of search fields.

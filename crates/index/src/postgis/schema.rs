@@ -7,8 +7,8 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
-use super::PostgisIndex;
 use super::errors::{is_conflict, is_refused};
+use super::{Lock, PostgisIndex};
 use crate::catalog::InitOutcome;
 use crate::error::{Error, Result};
 
@@ -26,9 +26,6 @@ const REVISIONS: [&str; 2] = ["01fa1abedd6d", "d27eed82e1f6"];
 
 /// The version of our own schema.
 pub(super) const OWN_VERSION: i32 = 1;
-
-/// A number by which processes that make the schemas wait for each other.
-const MAKING: i64 = 0x6461_7461_6375_6265;
 
 /// Making roles again while another database of the server does.
 const ROLE_ATTEMPTS: usize = 20;
@@ -157,11 +154,7 @@ impl PostgisIndex {
             with_roles && self.make_roles(&mut connection).await?
         };
         let mut transaction = connection.begin().await.map_err(&failed)?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(MAKING)
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
+        self.lock(&mut transaction, Lock::Schemas).await?;
         // Another process may have been quicker.
         let now = contents(&mut transaction, &self.address.url).await?;
         let mut statements = String::new();
@@ -247,11 +240,7 @@ impl PostgisIndex {
         let ready = self.ready().await?;
         let mut connection = self.connection().await?;
         let mut transaction = connection.begin().await.map_err(&failed)?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(MAKING)
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
+        self.lock(&mut transaction, Lock::Schemas).await?;
         let is_there: bool =
             sqlx::query_scalar("SELECT EXISTS (SELECT FROM odc.spatial_indicies WHERE srid = $1)")
                 .bind(srid)
@@ -284,4 +273,27 @@ fn is_role_race(error: &sqlx::Error) -> bool {
     is_conflict(error)
         || super::errors::code(error)
             .is_some_and(|code| [UNIQUE, DUPLICATE, INTERNAL].contains(&code.as_str()))
+}
+
+impl PostgisIndex {
+    /// Removes both schemas.
+    pub(super) async fn drop_schemas(&self) -> Result<()> {
+        let ready = self.ready().await?;
+        let failed = self.failed("clear the index");
+        let mut transaction = self.begin("clear the index").await?;
+        self.lock(&mut transaction, Lock::Schemas).await?;
+        let role = if ready.has_roles {
+            "SET LOCAL ROLE odc_admin; "
+        } else {
+            ""
+        };
+        let statements = format!(
+            "SET LOCAL client_min_messages = warning; {role}\
+             DROP SCHEMA odc CASCADE; DROP SCHEMA IF EXISTS datacube CASCADE"
+        );
+        run(&mut transaction, statements).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        self.forget().await;
+        Ok(())
+    }
 }

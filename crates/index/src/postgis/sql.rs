@@ -155,7 +155,10 @@ impl Statement {
             let value = match target {
                 Target::Time => Value::Ends("d.begin_us", "d.end_us"),
                 Target::IndexedTime => Value::Ends("d.indexed_us", "d.indexed_us"),
-                Target::Stored { name, .. } => Value::Field(self.bind(name.clone())),
+                Target::Stored { name, is_range, .. } => Value::Field {
+                    name: self.bind(name.clone()),
+                    is_range: *is_range,
+                },
             };
             all.push(self.test(&value, test));
         }
@@ -345,6 +348,23 @@ impl Statement {
                     _ => None,
                 })
                 .collect();
+            let is_single = matches!(
+                value,
+                Value::Field {
+                    is_range: false,
+                    ..
+                }
+            );
+            if let Some(ranges) = &numbers
+                && is_single
+                && ranges
+                    .iter()
+                    .all(|(low, high)| low.to_bits() == high.to_bits())
+            {
+                // The server looks these up in a table made of the list.
+                let list = self.list(ranges.iter().map(|(low, _)| *low).collect::<Vec<f64>>());
+                return value.guarded("float8", |from, _| format!("{from} = ANY({list})"));
+            }
             if let Some(ranges) = numbers {
                 let (lows, highs) = ranges.into_iter().unzip();
                 return value.guarded("float8", |from, to| {
@@ -374,15 +394,20 @@ impl Statement {
 enum Value {
     /// In two columns.
     Ends(&'static str, &'static str),
-    /// In `d.fields`, under the name that this parameter has.
-    Field(String),
+    /// In `d.fields`.
+    Field {
+        /// The parameter that holds the name.
+        name: String,
+        /// Whether the two ends may differ.
+        is_range: bool,
+    },
 }
 
 impl Value {
     fn text(&self) -> String {
         match self {
             Value::Ends(low, _) => (*low).to_owned(),
-            Value::Field(name) => format!("(d.fields ->> {name})"),
+            Value::Field { name, .. } => format!("(d.fields ->> {name})"),
         }
     }
 
@@ -391,7 +416,7 @@ impl Value {
     fn guarded(&self, cast: &str, condition: impl FnOnce(&str, &str) -> String) -> String {
         match self {
             Value::Ends(low, high) => format!("({})", condition(low, high)),
-            Value::Field(name) => {
+            Value::Field { name, .. } => {
                 let end = |i: u8| format!("(d.fields -> {name} ->> {i})::{cast}");
                 format!(
                     "(CASE WHEN jsonb_typeof(d.fields -> {name}) = 'array' THEN {} ELSE FALSE END)",
