@@ -1,22 +1,25 @@
 //! Datasets added from documents: read and checked on many threads, written by one.
 //!
-//! A bad document never stops the good ones: each gets an outcome of its own,
-//! with its file's name. While one batch is written the next is read, so the
+//! A bad document or place never stops the good ones: each gets an outcome of
+//! its own, with its address. While one batch is written the next is read, so the
 //! index is never waited for by more than one batch, and memory holds a few of
 //! them however many documents there are.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use datacube_index::{AddOptions, AddOutcome, Added, Error as IndexError, Index};
 use datacube_model::changes::dataset_changes;
-use datacube_model::{Dataset, LocatedDocument, Product, match_product};
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use datacube_model::stac::{StacConfig, StacItem};
+use datacube_model::{Dataset, LocatedDocument, Product};
+use futures::StreamExt;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::documents::{self, DocumentOutcome};
+use crate::documents::DocumentOutcome;
+use crate::places::{self, Found, SourceOptions, Unmatched};
 use crate::{Error, Result};
 
 /// Files that are read, and datasets that are written, at once.
@@ -38,29 +41,61 @@ pub struct MatchOptions {
     pub require_sources: bool,
     /// Threads that read and check documents; default: one for each core.
     pub workers: Option<usize>,
+    /// Make the products of STAC items that are not in the index (default: no).
+    pub infer_products: bool,
+    /// What STAC items leave out.
+    pub stac: StacConfig,
+    /// How places are read: requests at once, signing, what is asked of a STAC API.
+    pub sources: SourceOptions,
+}
+
+/// What documents are matched against. Products that are made on the way are added.
+#[derive(Clone)]
+struct Rules {
+    products: Arc<RwLock<Vec<Arc<Product>>>>,
+    /// Whether the caller named the products.
+    chosen: bool,
+    stac: StacConfig,
+}
+
+impl Rules {
+    fn products(&self) -> Vec<Arc<Product>> {
+        self.products
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
 }
 
 /// A document that was read: a dataset, or why there is none.
 struct Read {
     location: String,
     name: Option<String>,
-    dataset: Result<Dataset>,
+    dataset: Result<Dataset, Unmatched>,
 }
 
-/// Reads, matches and adds the dataset documents at `paths`; `report` is called
-/// for each document as soon as its fate is known.
+/// Reads, matches and adds the dataset documents at `paths`: files, folders,
+/// patterns, tar files, and the addresses of buckets, servers, STAC catalogues
+/// and APIs. `report` is called for each document as soon as its fate is known.
 ///
 /// # Errors
-/// For a path that is not there, an unknown product, and when the index cannot
-/// be written. What is wrong with a document is in its outcome.
+/// For an unknown product, and when the index cannot be written. What is wrong
+/// with a place or a document is in its outcome.
 pub(crate) async fn add_datasets(
     index: &dyn Index,
     paths: &[PathBuf],
     options: &MatchOptions,
     report: &mut (dyn FnMut(DocumentOutcome) + Send),
 ) -> Result<()> {
-    let files = documents::find_dataset_documents(paths)?;
-    let products = candidate_products(index, options).await?;
+    let places = paths
+        .iter()
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    let rules = Rules {
+        products: Arc::new(RwLock::new(candidate_products(index, options).await?)),
+        chosen: !options.products.is_empty(),
+        stac: options.stac.clone(),
+    };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.workers.unwrap_or(0))
         .thread_name(|n| format!("datacube-read-{n}"))
@@ -68,21 +103,45 @@ pub(crate) async fn add_datasets(
         .map_err(|error| Error::Runtime {
             reason: error.to_string(),
         })?;
+    let pool = Arc::new(pool);
     let (sender, mut batches) = tokio::sync::mpsc::channel(1);
-    tokio::task::spawn_blocking(move || {
-        for files in files.chunks(BATCH) {
-            let read: Vec<Vec<Read>> =
-                pool.install(|| files.par_iter().map(|file| read(file, &products)).collect());
+    let (found, shared) = (places::find(places, &options.sources), rules.clone());
+    tokio::spawn(async move {
+        let mut chunks = std::pin::pin!(found.chunks(BATCH));
+        while let Some(chunk) = chunks.next().await {
+            let (pool, rules) = (pool.clone(), shared.clone());
+            let work = move || {
+                let products = rules.products();
+                let read = |found| read(found, &products, &rules);
+                let all = || {
+                    chunk
+                        .into_par_iter()
+                        .flat_map_iter(read)
+                        .collect::<Vec<_>>()
+                };
+                pool.install(all)
+            };
+            let Ok(read) = tokio::task::spawn_blocking(work).await else {
+                return;
+            };
             // The receiver is gone when a batch could not be written.
-            if sender.blocking_send(read).is_err() {
-                break;
+            if sender.send(read).await.is_err() {
+                return;
             }
         }
     });
     while let Some(read) = batches.recv().await {
         let mut datasets = Vec::new();
-        for item in read.into_iter().flatten() {
-            match item.dataset {
+        for item in read {
+            let dataset = match item.dataset {
+                Ok(dataset) => Ok(dataset),
+                Err(Unmatched::Failed(error)) => Err(error),
+                Err(Unmatched::NoProduct { item: of, .. }) if options.infer_products => {
+                    with_product(index, &of, &item.location, &rules, options.dry_run).await
+                }
+                Err(Unmatched::NoProduct { error, .. }) => Err(error),
+            };
+            match dataset {
                 Ok(dataset) => datasets.push((item.location, dataset)),
                 Err(error) => report(DocumentOutcome {
                     location: item.location,
@@ -118,6 +177,9 @@ async fn candidate_products(
         index.product(name).await?;
     }
     let mut products = index.products().await?;
+    if products.is_empty() && options.infer_products {
+        return Ok(products);
+    }
     if products.is_empty() {
         return Err(Error::Option {
             option: "product",
@@ -140,36 +202,57 @@ async fn candidate_products(
     Ok(products)
 }
 
-fn read(file: &Path, products: &[Arc<Product>]) -> Vec<Read> {
-    match documents::read_documents(file) {
-        Ok(documents) => documents
-            .into_iter()
-            .map(|document| read_dataset(document, products))
-            .collect(),
-        Err(error) => vec![Read {
-            location: file.display().to_string(),
-            name: None,
-            dataset: Err(error),
-        }],
-    }
+fn read(found: Found, products: &[Arc<Product>], rules: &Rules) -> Vec<Read> {
+    let one = |(location, document): (String, Result<LocatedDocument>)| {
+        let (name, dataset) = match document {
+            Ok(located) => {
+                let name = located.document.get("id").and_then(Value::as_str);
+                let name = name.map(str::to_owned);
+                let dataset = places::dataset(located, products, rules.chosen, &rules.stac);
+                (name, dataset)
+            }
+            Err(error) => (None, Err(Unmatched::Failed(error))),
+        };
+        Read {
+            location,
+            name,
+            dataset,
+        }
+    };
+    places::read(found).into_iter().map(one).collect()
 }
 
-fn read_dataset(document: LocatedDocument, products: &[Arc<Product>]) -> Read {
-    let LocatedDocument { uri, document, .. } = document;
-    let name = document
-        .get("id")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    let dataset = match match_product(&document, products) {
-        Ok(product) => Dataset::from_document(document, product, [uri.clone()])
-            .map_err(|problems| datacube_model::Error::from(problems).into()),
-        Err(error) => Err(error.into()),
+/// The dataset of an item whose product was not there; it is made of the item,
+/// unless another item of the collection has had it made.
+async fn with_product(
+    index: &dyn Index,
+    item: &StacItem,
+    location: &str,
+    rules: &Rules,
+    dry_run: bool,
+) -> Result<Dataset> {
+    let known = rules.products();
+    let there = places::product_of(item, &known, false, &rules.stac);
+    let product = match there {
+        Ok(product) => product,
+        Err(_) => {
+            let definition = places::inferred_product(item, &rules.stac)?;
+            let types = index.metadata_types().await?;
+            let product =
+                Product::from_document(definition, &types).map_err(datacube_model::Error::from)?;
+            if !dry_run {
+                index.add_product(&product).await?;
+            }
+            let product = Arc::new(product);
+            let mut products = rules
+                .products
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            products.push(product.clone());
+            product
+        }
     };
-    Read {
-        location: uri,
-        name,
-        dataset,
-    }
+    places::item_dataset(item, product, location, &rules.stac)
 }
 
 /// Those of the datasets whose sources are all known; the others are reported.

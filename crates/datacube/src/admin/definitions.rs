@@ -10,11 +10,13 @@ use datacube_index::{
     Added, DeleteOptions, DeleteOutcome, Error as IndexError, Index, Kind, UpdateOptions, Updated,
 };
 use datacube_model::changes::{metadata_type_changes, product_changes};
+use datacube_model::stac::StacConfig;
 use datacube_model::{Changes, MetadataType, Product};
 use serde_json::Value;
 
 use crate::Result;
-use crate::documents::{self, DocumentOutcome};
+use crate::documents::DocumentOutcome;
+use crate::places;
 
 /// How definitions are added.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +74,7 @@ both! {
         options: &DefinitionOptions = *options,
     ) -> Vec<DocumentOutcome> {
         let mut outcomes = Vec::new();
-        for document in documents::read_documents(&path)? {
+        for document in places::read_place(&path.to_string_lossy()).await? {
             outcomes.push(DocumentOutcome {
                 location: document.uri,
                 name: name_of(&document.document),
@@ -92,7 +94,7 @@ both! {
         options: &DefinitionOptions = *options,
     ) -> Vec<DocumentOutcome> {
         let mut outcomes = Vec::new();
-        for document in documents::read_documents(&path)? {
+        for document in places::read_place(&path.to_string_lossy()).await? {
             outcomes.push(DocumentOutcome {
                 location: document.uri,
                 name: name_of(&document.document),
@@ -113,7 +115,7 @@ both! {
         options: &UpdateOptions = options.clone(),
     ) -> Vec<UpdatedDefinition> {
         let mut outcomes = Vec::new();
-        for document in documents::read_documents(&path)? {
+        for document in places::read_place(&path.to_string_lossy()).await? {
             let name = name_of(&document.document);
             let result = match read_metadata_type(document.document) {
                 Ok(definition) => index
@@ -138,7 +140,7 @@ both! {
         options: &UpdateOptions = options.clone(),
     ) -> Vec<UpdatedDefinition> {
         let mut outcomes = Vec::new();
-        for document in documents::read_documents(&path)? {
+        for document in places::read_place(&path.to_string_lossy()).await? {
             let name = name_of(&document.document);
             let result = match read_product(&*index, document.document).await {
                 Ok(definition) => index
@@ -232,7 +234,9 @@ fn read_metadata_type(document: Value) -> Result<MetadataType> {
     Ok(MetadataType::from_document(document).map_err(datacube_model::Error::from)?)
 }
 
+/// A product of its definition, or of a STAC collection or item.
 async fn read_product(index: &dyn Index, document: Value) -> Result<Product> {
+    let document = places::product_document(document, &StacConfig::default())?;
     let types = index.metadata_types().await?;
     Ok(Product::from_document(document, &types).map_err(datacube_model::Error::from)?)
 }

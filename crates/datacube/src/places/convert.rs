@@ -58,21 +58,30 @@ pub(crate) fn dataset(
         return Ok(Dataset::from_document(document, product, [uri]).map_err(model)?);
     }
     let item = StacItem::from_document(document).map_err(model)?;
-    let product = match product_of(&item, products, chosen, config) {
-        Ok(product) => product,
+    match product_of(&item, products, chosen, config) {
+        Ok(product) => Ok(item_dataset(&item, product, &uri, config)?),
         Err(error) => {
             let item = Box::new(item);
-            return Err(Unmatched::NoProduct { item, error });
+            Err(Unmatched::NoProduct { item, error })
         }
-    };
+    }
+}
+
+/// The dataset of an item at `uri` that is of `product`.
+pub(crate) fn item_dataset(
+    item: &StacItem,
+    product: Arc<Product>,
+    uri: &str,
+    config: &StacConfig,
+) -> Result<Dataset> {
     let converted = item
         .dataset_document(Some(&product), config)
         .map_err(model)?;
     let mut document = converted.document;
-    on_server(&mut document, &uri);
+    on_server(&mut document, uri);
     // A product may ask for more than its name.
     let product = match_product(&document, &[product])?;
-    Ok(Dataset::from_document(document, product, [uri]).map_err(model)?)
+    Dataset::from_document(document, product, [uri]).map_err(model)
 }
 
 /// Paths from the root of a server: in EO3 they would be files of this machine.
@@ -91,7 +100,9 @@ fn on_server(document: &mut Value, uri: &str) {
     }
 }
 
-fn product_of(
+/// The product of an item: the one that the caller chose, else the one with the
+/// name of its collection.
+pub(crate) fn product_of(
     item: &StacItem,
     products: &[Arc<Product>],
     chosen: bool,

@@ -20,7 +20,9 @@ use std::sync::Arc;
 use datacube_model::LocatedDocument;
 use futures::{Stream, StreamExt, stream};
 
-pub(crate) use convert::{Unmatched, dataset, inferred_product, is_dataset, product_document};
+pub(crate) use convert::{
+    Unmatched, dataset, inferred_product, is_dataset, item_dataset, product_document, product_of,
+};
 pub(crate) use crawl::Found;
 use crawl::{Shared, crawl};
 pub use options::{Signing, SourceOptions};

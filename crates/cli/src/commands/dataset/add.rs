@@ -64,5 +64,6 @@ fn options(args: &AddArgs) -> MatchOptions {
         add,
         require_sources: args.no_auto_add_lineage,
         workers: args.workers.map(usize::from),
+        ..MatchOptions::default()
     }
 }
