@@ -23,10 +23,35 @@ pub(crate) fn ensure() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
+    install(&missing, "building PROJ")
+}
+
+/// What tests of the PostGIS index need: a server that they can start.
+const DATABASE: [&str; 2] = ["postgresql-15", "postgresql-15-postgis-3"];
+
+/// Installs PostgreSQL and PostGIS where they are missing. Without them the
+/// tests that need them are skipped, so that failing to is no failure.
+pub(crate) fn ensure_database() {
+    let is_there = std::env::var_os("DATACUBE_PG_BIN").is_some()
+        || std::fs::read_dir("/usr/share/postgresql").is_ok_and(|versions| {
+            versions
+                .flatten()
+                .any(|version| version.path().join("extension/postgis.control").exists())
+        });
+    if is_there {
+        return;
+    }
+    if let Err(error) = install(&DATABASE, "testing the PostGIS index") {
+        println!("Tests of the PostGIS index will be skipped: {error:#}");
+    }
+}
+
+/// Installs Debian packages, saying so first.
+fn install(missing: &[&str], what: &str) -> Result<()> {
     let packages = missing.join(" ");
     let by_hand = format!("install these first: apt-get install -y {packages}");
     if !command("apt-get").arg("--version").works() {
-        bail!("building PROJ needs {packages}; install them with your system's package manager");
+        bail!("{what} needs {packages}; install them with your system's package manager");
     }
     let is_root = command("id")
         .arg("-u")
@@ -37,9 +62,9 @@ pub(crate) fn ensure() -> Result<()> {
     } else if command("sudo").args(["-n", "true"]).works() {
         &["sudo", "-n"]
     } else {
-        bail!("building PROJ needs Debian packages, and only root may install them; {by_hand}");
+        bail!("{what} needs Debian packages, and only root may install them; {by_hand}");
     };
-    println!("Installing the Debian packages {packages}, which building PROJ needs.");
+    println!("Installing the Debian packages {packages}, which {what} needs.");
     let apt = |args: &[&str]| {
         let mut words = prefix
             .iter()

@@ -17,6 +17,7 @@ const SKIPPED: &str = "DATACUBE_SKIPPED";
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
     setup::ensure()?;
+    setup::ensure_database();
     let python = python();
     match &python {
         Some(python) => println!("Comparing with GDAL and xarray by {}", python.display()),

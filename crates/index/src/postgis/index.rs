@@ -20,7 +20,7 @@ use crate::catalog::{
     UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, User,
 };
 use crate::differences::same;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::locations;
 use crate::query::Query;
 use crate::time_range::{from_micros, micros};
@@ -43,6 +43,8 @@ impl Index for PostgisIndex {
         let known = self.session().await?.known;
         let missing: Vec<MetadataType> = MetadataType::builtin()
             .into_iter()
+            // Python's driver fails to list types when one is of another kind.
+            .filter(MetadataType::is_eo3_compatible)
             .filter(|built_in| !known.metadata_types.contains_key(built_in.name()))
             .collect();
         if missing.is_empty() {
@@ -330,6 +332,9 @@ impl PostgisIndex {
         connection: &mut PgConnection,
         given: &MetadataType,
     ) -> Result<Added> {
+        if let Some(problem) = given.eo3_problems().first() {
+            return Err(self.not_eo3(given.name(), problem));
+        }
         let failed = self.failed("add a metadata type");
         let text = given.document().to_string();
         let id: Option<i16> = sqlx::query_scalar(
@@ -397,6 +402,17 @@ impl PostgisIndex {
                 let name = given.name();
                 same(Kind::Product, name, stored.document(), given.document())
             }
+        }
+    }
+
+    /// A metadata type that would keep Python from reading the index.
+    pub(super) fn not_eo3(&self, name: &str, problem: &dyn std::fmt::Display) -> Error {
+        Error::Unsupported {
+            url: self.address.url.clone(),
+            what: format!(
+                "hold metadata type `{name}`, because Python's Open Data Cube could not list its \
+                 types any more: it is not compatible with EO3 ({problem})"
+            ),
         }
     }
 

@@ -35,6 +35,9 @@ impl PostgisIndex {
     ) -> Result<Updated> {
         self.ensure_own().await?;
         let name = given.name();
+        if let Some(problem) = given.eo3_problems().first() {
+            return Err(self.not_eo3(name, problem));
+        }
         let mut transaction = self.begin("update a metadata type").await?;
         self.lock(&mut transaction, Lock::Schemas).await?;
         let known = self.definitions_in(&mut transaction).await?;
