@@ -41,6 +41,17 @@ pub struct LocatedDocument {
     pub warnings: Vec<Problem>,
 }
 
+impl LocatedDocument {
+    /// A document that was read from `uri`.
+    pub fn new(uri: impl Into<String>, document: Value) -> Self {
+        LocatedDocument {
+            uri: uri.into(),
+            document,
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// Reads every document of a text.
 ///
 /// `uri` names the text in errors and in the result. A name that ends in
