@@ -3,7 +3,7 @@
 //! Footprints come in one by one; now and then those that wait are merged, so
 //! that no more is kept than the union and a few hundred shapes.
 
-use datacube_geo::{Crs, Geometry};
+use datacube_geo::{Crs, Geometry, Xy};
 
 use crate::error::{Error, Result};
 use crate::footprint::Footprint;
@@ -56,13 +56,25 @@ impl AreaUnion {
         };
         let wgs84 = Crs::wgs84();
         let there = if *crs == wgs84 {
-            union
+            // Overlays round to some 1e-8 degrees.
+            let within = |p: Xy| Xy::new(snapped(p.x, 180.0), snapped(p.y, 90.0));
+            union.map_coords(Some(wgs84), within).map_err(failed)?
         } else {
             union
                 .to_crs_lossy(crs, Some(MAX_EDGE_DEG))
                 .map_err(failed)?
         };
         Ok(Some(there).filter(|shape| !shape.is_empty()))
+    }
+}
+
+/// A coordinate that is not beyond the limit, and on it where it is near it.
+fn snapped(degrees: f64, limit: f64) -> f64 {
+    const NEAR: f64 = 1e-7;
+    if degrees.abs() > limit - NEAR {
+        limit.copysign(degrees)
+    } else {
+        degrees
     }
 }
 

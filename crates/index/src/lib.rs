@@ -42,6 +42,7 @@ mod resolve;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time_range;
+mod transfer;
 mod updates;
 
 pub use catalog::{
@@ -57,3 +58,4 @@ pub use open::{OpenOptions, open, open_or_init};
 pub use postgis::PostgisIndex;
 pub use query::{ArchivedFilter, FieldTest, Order, Query, Scalar, UriMatch};
 pub use time_range::TimeRange;
+pub use transfer::{CloneLineage, CloneOptions, CloneReport, clone_index};

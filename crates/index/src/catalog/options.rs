@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use datacube_model::Dataset;
 use jiff::Timestamp;
 
 /// How an index is made ready.
@@ -47,6 +48,9 @@ impl InitOptions {
 pub struct AddOptions {
     /// The time that is noted as the one of indexing (default: now).
     pub indexed_at: Option<Timestamp>,
+    /// Whether datasets that say when another index got them keep that time
+    /// as the one of indexing (default: no).
+    pub keep_indexed: bool,
     /// Whether the relations that documents state are recorded (default: yes).
     pub with_lineage: bool,
     /// Whether what is less mature is archived (default: no): active datasets
@@ -60,6 +64,7 @@ impl Default for AddOptions {
     fn default() -> Self {
         AddOptions {
             indexed_at: None,
+            keep_indexed: false,
             with_lineage: true,
             archive_less_mature: None,
         }
@@ -72,6 +77,21 @@ impl AddOptions {
     pub fn indexed_at(mut self, when: Timestamp) -> Self {
         self.indexed_at = Some(when);
         self
+    }
+
+    /// Keeps the times at which another index got the datasets, or not.
+    #[must_use]
+    pub fn keep_indexed(mut self, keep: bool) -> Self {
+        self.keep_indexed = keep;
+        self
+    }
+
+    /// When a dataset counts as indexed, added at `now`.
+    pub(crate) fn indexed(&self, dataset: &Dataset, now: Timestamp) -> Timestamp {
+        dataset
+            .indexed()
+            .filter(|_| self.keep_indexed)
+            .unwrap_or(now)
     }
 
     /// Records the relations that documents state, or not.

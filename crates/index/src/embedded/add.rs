@@ -74,7 +74,8 @@ impl EmbeddedIndex {
         while let Some(rows) = made.next().await {
             let rows = rows.expect("making rows does not panic");
             let chunk = self.sort_out(&mut transaction, rows, &mut batch).await?;
-            self.insert(&mut transaction, &chunk.rows, micros(batch.now))
+            let indexed_us = |row: &Row| micros(options.indexed(&row.dataset, batch.now));
+            self.insert(&mut transaction, &chunk.rows, indexed_us)
                 .await?;
             self.insert_relations(&mut transaction, &chunk.relations)
                 .await?;

@@ -81,13 +81,18 @@ fn look_at(path: &Path) -> Result<Found> {
 }
 
 fn base(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
+    let base = SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
         .busy_timeout(options.busy_timeout)
         .statement_cache_capacity(200)
-        .pragma("temp_store", "memory")
-        .disable_statement_logging()
+        .pragma("temp_store", "memory");
+    // Statements are timed for the log, so only where somebody reads it.
+    if tracing::enabled!(target: "sqlx::query", tracing::Level::DEBUG) {
+        base
+    } else {
+        base.disable_statement_logging()
+    }
 }
 
 fn reader(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {

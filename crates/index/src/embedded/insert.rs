@@ -24,7 +24,7 @@ impl EmbeddedIndex {
         &self,
         transaction: &mut Transaction<'_>,
         rows: &[Row],
-        indexed_us: i64,
+        indexed_us: impl Fn(&Row) -> i64,
     ) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
@@ -50,14 +50,14 @@ impl EmbeddedIndex {
                 .bind(record.end_us)
                 .bind(record.center_us())
                 .bind(row.dataset.archived().map(micros))
-                .bind(indexed_us)
+                .bind(indexed_us(row))
                 .bind(bounds.map(|b| b.west))
                 .bind(bounds.map(|b| b.south))
                 .bind(bounds.map(|b| b.east))
                 .bind(bounds.map(|b| b.north))
                 .bind(&row.fields)
                 .bind(row.footprint.as_deref())
-                .bind(indexed_us)
+                .bind(indexed_us(row))
         })
         .await
         .map_err(&failed)?;
@@ -335,7 +335,7 @@ static BOX: LazyLock<Insert> = LazyLock::new(|| {
 });
 /// Relations of lineage.
 pub(super) static LINEAGE: LazyLock<Insert> =
-    LazyLock::new(|| Insert::new("lineage (derived, classifier, source)", 3));
+    LazyLock::new(|| Insert::new("lineage (derived, source, classifier)", 3));
 static TEXT: LazyLock<Insert> =
     LazyLock::new(|| Insert::new("search_text (field, value, dataset)", 3));
 static RANGE: LazyLock<Insert> =

@@ -61,6 +61,8 @@ pub struct EmbeddedIndex {
     definitions: std::sync::RwLock<Option<Arc<Definitions>>>,
     /// The most candidates that a search gathers before it walks instead.
     max_candidates: i64,
+    /// Places that one pass of a walk in another order gives.
+    sort_pass: usize,
 }
 
 impl EmbeddedIndex {
@@ -85,6 +87,7 @@ impl EmbeddedIndex {
             connections: RwLock::new(None),
             definitions: std::sync::RwLock::new(None),
             max_candidates: plan::MAX_CANDIDATES,
+            sort_pass: sorted::PASS,
         };
         match index.connections().await {
             Ok(_) | Err(Error::NotInitialised { .. } | Error::SchemaTooOld { .. }) => Ok(index),

@@ -19,7 +19,7 @@ use crate::footprint::Footprint;
 use crate::resolve::Resolved;
 
 /// Places that one pass gives.
-const PASS: usize = 32_768;
+pub(super) const PASS: usize = 32_768;
 
 /// Where a pass ended: the values by which the last place was put in order.
 pub(super) type Reached = (Vec<Option<Parameter>>, Place);
@@ -66,7 +66,7 @@ impl EmbeddedIndex {
         wanted: usize,
     ) -> Result<(Vec<Place>, Option<Reached>)> {
         let failed = self.place.failed("search");
-        let n_rows = wanted.min(PASS);
+        let n_rows = wanted.min(self.sort_pass);
         let statement = pass(walk, resolved, known, after, n_rows);
         let mut rows = statement.rows().fetch(connection);
         let mut places = Vec::new();

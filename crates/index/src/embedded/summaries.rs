@@ -83,9 +83,10 @@ impl EmbeddedIndex {
         query: &Query,
     ) -> Result<Option<Found>> {
         let known = self.current_definitions().await?;
-        let mut resolved = Resolved::new(query, &known.product_list())?;
-        resolved.limit = None;
-        resolved.order.clear();
+        let mut query = query.clone();
+        query.limit = None;
+        query.order.clear();
+        let resolved = Resolved::new(&query, &known.product_list())?;
         if resolved.is_nothing() {
             return Ok(None);
         }

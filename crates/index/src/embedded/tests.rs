@@ -2,6 +2,7 @@
 //! whichever way the search goes about it.
 
 use datacube_geo::{Crs, Geometry};
+use datacube_model::Location;
 use geo_types::Rect;
 use jiff::Timestamp;
 use proptest::collection::vec;
@@ -12,9 +13,10 @@ use proptest::sample::select;
 use super::EmbeddedIndex;
 use super::plan::Place;
 use crate::catalog::{AddOptions, Index, IndexExt, InitOptions};
+use crate::error::Result;
 use crate::memory::MemoryIndex;
 use crate::open::OpenOptions;
-use crate::query::{ArchivedFilter, FieldTest, Query};
+use crate::query::{ArchivedFilter, FieldTest, Order, Query, UriMatch};
 use crate::resolve::Resolved;
 use crate::testing::{Scene, product, simple_product};
 use crate::time_range::{TimeRange, from_micros};
@@ -57,8 +59,17 @@ fn a_scene() -> impl Strategy<Value = Scene> {
         option::of((0..5_i64, 0..5_i64)),
         option::of((0..2000_i64, 0..2000_i64)),
     );
-    (select(&PRODUCTS[..]), a_place(), 20.0..300.0, when, values).prop_map(
-        |(name, (lon, lat, crs), width, (begin, hours), values)| {
+    let places = vec((select(&PLACES[..]), prop::bool::weighted(0.2)), 0..3);
+    let what = (
+        select(&PRODUCTS[..]),
+        a_place(),
+        20.0..300.0,
+        when,
+        values,
+        places,
+    );
+    what.prop_map(
+        |(name, (lon, lat, crs), width, (begin, hours), values, places)| {
             let of = if name == "simple" {
                 simple_product(name)
             } else {
@@ -96,6 +107,15 @@ fn a_scene() -> impl Strategy<Value = Scene> {
                     .property("gsd_min", low)
                     .property("gsd_max", low + more);
             }
+            let places = places.into_iter().map(|(uri, is_archived)| {
+                let place = Location::new(uri);
+                if is_archived {
+                    place.archived_at(instant(0))
+                } else {
+                    place
+                }
+            });
+            scene = scene.locations(places.collect());
             if let Some((begin, hours)) = season {
                 scene = scene
                     .property("season_from", instant(begin).to_string())
@@ -181,7 +201,64 @@ fn a_field_test() -> impl Strategy<Value = (&'static str, FieldTest)> {
     })
 }
 
+const PLACES: [&str; 6] = [
+    "s3://a/1",
+    "s3://a/12",
+    "s3://a/%",
+    "s3://a_/1",
+    "https://h/é/1",
+    "https://h/é",
+];
+
+fn a_place_to_find() -> impl Strategy<Value = UriMatch> {
+    (select(&PLACES[..]), option::of(0..9_usize)).prop_map(|(uri, cut)| match cut {
+        None => UriMatch::Exact(uri.to_owned()),
+        Some(n_letters) => UriMatch::Prefix(uri.chars().take(n_letters).collect()),
+    })
+}
+
+fn an_order() -> impl Strategy<Value = Order> {
+    const FIELDS: [&str; 19] = [
+        "region_code",
+        "platform",
+        "cloud_cover",
+        "wrs_path",
+        "is_day",
+        "processed",
+        "gsd",
+        "season",
+        "time",
+        "id",
+        "product",
+        "metadata_type",
+        "label",
+        "creation_time",
+        "lat",
+        "lon",
+        "archived",
+        "uri",
+        "indexed_time",
+    ];
+    (select(&FIELDS[..]), any::<bool>()).prop_map(|(field, descending)| Order {
+        field: field.to_owned(),
+        descending,
+    })
+}
+
 fn a_query() -> impl Strategy<Value = Query> {
+    let beside = (
+        prop_oneof![4 => Just(Vec::new()), 1 => vec(a_place_to_find(), 1..3)],
+        prop_oneof![1 => Just(Vec::new()), 1 => vec(an_order(), 1..4)],
+    );
+    let usual = a_usual_query();
+    (usual, beside).prop_map(|(mut query, (uris, order))| {
+        query.uris = uris;
+        query.order = order;
+        query
+    })
+}
+
+fn a_usual_query() -> impl Strategy<Value = Query> {
     (
         vec(select(&PRODUCTS[..]), 0..3),
         vec(a_time(), 0..3),
@@ -207,14 +284,55 @@ fn a_query() -> impl Strategy<Value = Query> {
         })
 }
 
+/// Compares what both say of all that a query finds.
+async fn compare_summaries(memory: &MemoryIndex, embedded: &EmbeddedIndex, query: &Query) {
+    fn same<T: std::fmt::Debug + PartialEq>(a: Result<T>, b: Result<T>, query: &Query) {
+        match (a, b) {
+            (Ok(a), Ok(b)) => assert_eq!(a, b, "{query:?}"),
+            (Err(a), Err(b)) => assert_eq!(a.to_string(), b.to_string(), "{query:?}"),
+            (a, b) => panic!("{query:?}: {a:?} and {b:?}"),
+        }
+    }
+    let periods: Vec<TimeRange> = [(0, 300), (300, 600), (450, 900), (1500, 1500)]
+        .iter()
+        .map(|(begin, end)| TimeRange::between(instant(*begin), instant(*end)).expect("in order"))
+        .collect();
+    let apart = &periods[..2];
+    for periods in [apart, &periods] {
+        let a = memory.count_through_time(query, periods).await;
+        same(a, embedded.count_through_time(query, periods).await, query);
+    }
+    let a = memory.count_by_product(query).await;
+    same(a, embedded.count_by_product(query).await, query);
+    let a = memory.temporal_extent(query).await;
+    same(a, embedded.temporal_extent(query).await, query);
+    for fields in [
+        &["region_code", "platform"][..],
+        &["gsd"],
+        &["cloud_cover", "product"],
+        &["uri"],
+    ] {
+        let fields: Vec<String> = fields.iter().map(|name| (*name).to_owned()).collect();
+        let a = memory.duplicates(query, &fields).await;
+        same(a, embedded.duplicates(query, &fields).await, query);
+    }
+}
+
 /// Fills both indexes alike and compares what they say to each query.
-async fn compare(scenes: Vec<Scene>, archived: &[bool], queries: &[Query], max_candidates: i64) {
+async fn compare(
+    scenes: Vec<Scene>,
+    archived: &[bool],
+    queries: &[Query],
+    max_candidates: i64,
+    pass: usize,
+) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("index.db");
     let mut embedded = EmbeddedIndex::open(&path, &OpenOptions::new())
         .await
         .expect("opened");
     embedded.max_candidates = max_candidates;
+    embedded.sort_pass = pass;
     embedded.init(&InitOptions::default()).await.expect("made");
     let memory = MemoryIndex::new();
     let when = instant(50_000);
@@ -272,6 +390,7 @@ async fn compare(scenes: Vec<Scene>, archived: &[bool], queries: &[Query], max_c
             (Err(a), Err(b)) => assert_eq!(a.to_string(), b.to_string(), "{query:?}"),
             (a, b) => panic!("{query:?}: {a:?} and {b:?}"),
         }
+        compare_summaries(&memory, &embedded, query).await;
     }
 }
 
@@ -284,13 +403,14 @@ proptest! {
         archived in vec(prop::bool::weighted(0.2), 80),
         queries in vec(a_query(), 40),
         max_candidates in select(&[0_i64, 6, 20_000][..]),
+        pass in select(&[1_usize, 7, 1000][..]),
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
-        runtime.block_on(compare(scenes, &archived, &queries, max_candidates));
+        runtime.block_on(compare(scenes, &archived, &queries, max_candidates, pass));
     }
 }
 

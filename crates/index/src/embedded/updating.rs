@@ -205,6 +205,7 @@ impl EmbeddedIndex {
         let mut outcomes = Vec::with_capacity(datasets.len());
         for chunk in into_chunks(datasets) {
             let ids: HashSet<Uuid> = chunk.iter().map(Dataset::id).collect();
+            let are_distinct = ids.len() == chunk.len();
             let known = Arc::clone(&known);
             let made = tokio::task::spawn_blocking(move || make_rows(chunk, &known));
             let mut stored = self.stored(&mut transaction, &ids, &batch.known).await?;
@@ -220,11 +221,12 @@ impl EmbeddedIndex {
                         let done = self
                             .replace_one(&mut transaction, old, &given, row, &mut batch)
                             .await?;
-                        // It may be named again, or the next may look at it.
-                        stored.extend(
-                            self.stored(&mut transaction, &HashSet::from([id]), &batch.known)
-                                .await?,
-                        );
+                        if !are_distinct {
+                            // It may be named again.
+                            let ids = HashSet::from([id]);
+                            let now = self.stored(&mut transaction, &ids, &batch.known).await?;
+                            stored.extend(now);
+                        }
                         done
                     }
                 };

@@ -165,11 +165,12 @@ impl State {
             }
         }
         self.mark(&outdated, Some(now), now);
+        let indexed = options.indexed(&dataset, now);
         self.put(Entry {
-            dataset: dataset.with_indexed(Some(now)),
+            dataset: dataset.with_indexed(Some(indexed)),
             record,
-            indexed_us: micros(now),
-            changed: now,
+            indexed_us: micros(indexed),
+            changed: indexed,
         });
         AddOutcome::Added
     }

@@ -11,8 +11,16 @@ mod concurrency;
 mod definitions;
 mod expressions;
 mod fields;
+mod lineage;
+mod locations;
+mod maturity;
+mod ordering;
+mod removing;
 mod scenes;
 mod searching;
+mod summaries;
+mod transfer;
+mod updating;
 
 use std::sync::Arc;
 
@@ -85,6 +93,47 @@ cases![
     expressions::errors_point_at_the_place,
     concurrency::writers_at_once_add_everything_once,
     concurrency::a_stream_is_not_disturbed_by_writers,
+    ordering::every_field_orders_and_what_has_none_is_last,
+    ordering::ties_are_in_the_usual_order_and_fields_add_up,
+    ordering::a_limit_keeps_the_first_of_the_order,
+    ordering::states_and_places_order_too,
+    ordering::impossible_orders_are_refused,
+    locations::locations_come_go_and_change_places,
+    locations::datasets_are_found_by_where_they_are,
+    lineage::relations_are_walked_level_by_level,
+    lineage::contradictions_are_refused_as_a_whole,
+    lineage::relations_are_removed_along_a_walk,
+    lineage::what_documents_say_is_recorded,
+    lineage::documents_that_contradict_are_not_added,
+    lineage::purging_removes_what_a_dataset_says_of_itself,
+    lineage::datasets_have_homes,
+    updating::products_are_replaced_safely,
+    updating::unsafe_changes_need_leave,
+    updating::new_fields_find_what_is_there,
+    updating::moved_fields_are_read_anew,
+    updating::a_product_may_change_its_type,
+    updating::datasets_are_found_by_what_they_are_now,
+    updating::every_dataset_of_an_update_has_its_outcome,
+    updating::earlier_locations_stay_or_go,
+    updating::documents_restate_their_lineage,
+    removing::purged_datasets_are_nowhere,
+    removing::products_go_with_their_datasets,
+    removing::a_cleared_index_can_be_made_again,
+    maturity::better_datasets_archive_lesser_ones,
+    maturity::a_batch_is_taken_in_its_order,
+    maturity::what_cannot_be_compared_is_not_added,
+    maturity::updates_archive_lesser_ones_too,
+    summaries::datasets_are_counted_by_product,
+    summaries::datasets_are_counted_through_time,
+    summaries::equal_datasets_are_grouped,
+    summaries::extents_hold_what_is_found,
+    summaries::extents_are_cut_at_the_antimeridian,
+    summaries::chosen_fields_are_returned,
+    summaries::products_know_their_last_change,
+    transfer::a_copy_holds_the_same,
+    transfer::an_interrupted_copy_is_finished,
+    transfer::lineage_is_copied_or_not,
+    transfer::other_definitions_stop_a_copy,
 ];
 
 /// Runs every case, each on an index that `factory` makes: fresh, ready for

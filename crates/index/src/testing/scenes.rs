@@ -113,6 +113,7 @@ pub struct Scene {
     half_width: f64,
     has_geometry: bool,
     properties: Map<String, Value>,
+    lineage: Map<String, Value>,
     locations: Vec<Location>,
 }
 
@@ -136,6 +137,7 @@ impl Scene {
             half_width: 92_500.0,
             has_geometry: true,
             properties,
+            lineage: Map::new(),
             locations: vec![Location::new(format!(
                 "s3://archive/{name}/odc-metadata.yaml"
             ))],
@@ -221,6 +223,14 @@ impl Scene {
         self
     }
 
+    /// Made from these datasets.
+    #[must_use]
+    pub fn made_from(mut self, classifier: &str, sources: &[Uuid]) -> Self {
+        let ids: Vec<String> = sources.iter().map(Uuid::to_string).collect();
+        self.lineage.insert(classifier.to_owned(), json!(ids));
+        self
+    }
+
     /// In these places.
     #[must_use]
     pub fn locations(mut self, locations: Vec<Location>) -> Self {
@@ -296,7 +306,7 @@ impl Scene {
                 "nir": {"path": "nir.tif"},
             },
             "accessories": {"thumbnail:nbar": {"path": "thumbnail.jpg"}},
-            "lineage": {},
+            "lineage": self.lineage,
         });
         if !self.has_geometry
             && let Some(map) = document.as_object_mut()
