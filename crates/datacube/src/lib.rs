@@ -27,7 +27,8 @@ mod source;
 mod time_terms;
 
 pub use admin::{
-    DefinitionOptions, MatchOptions, Period, UpdatedDefinition, UpdatedDocument, allowed_paths,
+    DefinitionOptions, DocumentUpdate, MatchOptions, Period, UpdatedDefinition, UpdatedDocument,
+    allowed_paths,
 };
 pub use config::{
     ConfigDocument, ConfigOptions, Origin, Resolved, Settings, default_index_path,

@@ -112,6 +112,15 @@ pub(crate) struct AddArgs {
     pub(crate) maturity: MaturityArgs,
     #[command(flatten)]
     pub(crate) assets: AssetPathArgs,
+    /// Make the products of STAC items that are not in the index
+    #[arg(long)]
+    pub(crate) infer_products: bool,
+    /// Do not sign requests to object stores: the data are public
+    #[arg(long)]
+    pub(crate) no_sign_request: bool,
+    /// Pay for requests to S3 buckets that want it
+    #[arg(long)]
+    pub(crate) request_payer: bool,
     /// Threads that read and check documents [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) workers: Option<u16>,

@@ -28,7 +28,7 @@ pub(crate) use load::LoadArgs;
 pub(crate) use metadata::MetadataCommand;
 pub(crate) use product::ProductCommand;
 pub(crate) use spindex::SpindexCommand;
-pub(crate) use system::{InitArgs, SystemCommand};
+pub(crate) use system::{CloneArgs, InitArgs, SystemCommand};
 pub(crate) use user::{Role, UserCommand};
 
 /// The Open Data Cube: index scenes, load them as a cube, compute.

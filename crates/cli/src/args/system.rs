@@ -16,6 +16,8 @@ pub(crate) enum SystemCommand {
         #[arg(short, long, default_value = "yaml")]
         format: Format,
     },
+    /// Copy another index into this one; it may be run again after an interruption
+    Clone(CloneArgs),
     /// Remove everything from the index, itself included
     Clear {
         #[command(flatten)]
@@ -57,6 +59,36 @@ pub(crate) struct InitArgs {
     /// The opposite
     #[arg(long, hide = true)]
     no_lock_table: bool,
+    #[command(flatten)]
+    pub(crate) dry_run: DryRunArgs,
+}
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example: from the database of environment `prod` into a file
+  datacube --index sqlite:cube.sqlite system init
+  datacube --index sqlite:cube.sqlite system clone prod")]
+pub(crate) struct CloneArgs {
+    /// The index to copy: an environment of the configuration, or a URL
+    #[arg(value_name = "SOURCE_ENV")]
+    pub(crate) source: String,
+    /// Datasets that are written at once
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub(crate) batch_size: u32,
+    /// Leave out what datasets were made from
+    #[arg(long, overrides_with = "no_skip_lineage")]
+    pub(crate) skip_lineage: bool,
+    /// The default
+    #[arg(long, hide = true)]
+    no_skip_lineage: bool,
+    /// Copy nothing but what datasets were made from
+    #[arg(long, overrides_with = "no_lineage_only")]
+    pub(crate) lineage_only: bool,
+    /// The default
+    #[arg(long, hide = true)]
+    no_lineage_only: bool,
+    /// Copy archived datasets, too
+    #[arg(long)]
+    pub(crate) archived: bool,
     #[command(flatten)]
     pub(crate) dry_run: DryRunArgs,
 }

@@ -2,20 +2,21 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use datacube::index::{Error as IndexError, InitOptions, InitOutcome};
+use anyhow::{Result, bail};
+use datacube::index::{CloneLineage, CloneOptions, Error as IndexError, InitOptions, InitOutcome};
 use datacube::{Datacube, Error, Origin, Resolved, resolve_config};
 use serde_json::{Value, json};
 
 use super::{config_options, exit_code, open};
-use crate::args::{Format, GlobalArgs, InitArgs, SystemCommand};
-use crate::output::{self, Consent, Row, Rows, bold, confirm, counted};
+use crate::args::{CloneArgs, Format, GlobalArgs, InitArgs, SystemCommand};
+use crate::output::{self, Consent, Progress, Row, Rows, bold, confirm, counted};
 
 pub(crate) fn run(global: &GlobalArgs, command: &SystemCommand) -> Result<ExitCode> {
     match command {
         SystemCommand::Init(args) => init(global, args),
         SystemCommand::Check => check(global),
         SystemCommand::Info { format } => info(global, *format),
+        SystemCommand::Clone(args) => clone(global, args),
         SystemCommand::Clear { dry_run, yes } => {
             clear(global, dry_run.dry_run, Consent::of(yes.yes, false))
         }
@@ -39,7 +40,9 @@ fn init(global: &GlobalArgs, args: &InitArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     output::line("Initialising database...")?;
-    let options = InitOptions::default().default_types(!args.no_default_types);
+    let options = InitOptions::default()
+        .default_types(!args.no_default_types)
+        .users(!args.no_init_users);
     let (_, outcome) = Datacube::create_with(config_options(global), &options)?;
     output::line(bold(match outcome {
         InitOutcome::Created => "Created.",
@@ -115,7 +118,12 @@ fn check(global: &GlobalArgs) -> Result<ExitCode> {
 fn own_role(dc: &Datacube, url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok()?;
     let users = dc.users().ok()?;
-    let own = users.iter().find(|user| user.name == url.username())?;
+    let by_query = url.query_pairs().find(|(key, _)| key == "user");
+    let name = match url.username() {
+        "" => by_query?.1.into_owned(),
+        name => name.to_owned(),
+    };
+    let own = users.iter().find(|user| user.name == name)?;
     Some(own.role.to_uppercase())
 }
 
@@ -181,6 +189,62 @@ fn info(global: &GlobalArgs, format: Format) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn clone(global: &GlobalArgs, args: &CloneArgs) -> Result<ExitCode> {
+    let lineage = match (args.skip_lineage, args.lineage_only) {
+        (true, true) => bail!("Cannot set both lineage-only and skip-lineage"),
+        (true, false) => CloneLineage::Skip,
+        (false, true) => CloneLineage::Only,
+        (false, false) => CloneLineage::With,
+    };
+    let options = CloneOptions::default()
+        .batch_size(usize::try_from(args.batch_size)?)
+        .lineage(lineage)
+        .archived(args.archived)
+        .dry_run(args.dry_run.dry_run);
+    let mut source = config_options(global);
+    // Names of environments have no colon, URLs have.
+    let (index, environment) = match args.source.contains(':') {
+        true => (Some(args.source.clone()), None),
+        false => (None, Some(args.source.clone())),
+    };
+    source.index = index;
+    source.environment = environment;
+    let dc = open(global)?;
+    let progress = Progress::counting("Cloning datasets");
+    let bar = progress.counter();
+    let report = dc.clone_from_index(source, &options, move |report| {
+        bar.set_position(report.datasets + report.datasets_skipped + report.relations);
+    })?;
+    drop(progress);
+    let verb = if args.dry_run.dry_run {
+        "Would clone"
+    } else {
+        "Cloned"
+    };
+    for (count, noun) in [
+        (report.spatial_indexes, "spatial index"),
+        (report.metadata_types, "metadata type"),
+        (report.products, "product"),
+        (report.datasets, "dataset"),
+        (report.relations, "lineage relation"),
+    ] {
+        let counted = counted(count, noun).replace("indexs", "indexes");
+        output::line(format!("{verb} {counted}"))?;
+    }
+    if report.datasets_skipped > 0 {
+        output::line(format!(
+            "{} already there",
+            counted(report.datasets_skipped, "dataset")
+        ))?;
+    }
+    let n_failed = report.failed.len();
+    for (id, error) in report.failed {
+        let error = anyhow::Error::from(error).context(format!("dataset {id}"));
+        output::report_error(&error, false);
+    }
+    Ok(exit_code(n_failed))
 }
 
 fn clear(global: &GlobalArgs, dry_run: bool, consent: Consent) -> Result<ExitCode> {

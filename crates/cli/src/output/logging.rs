@@ -38,7 +38,7 @@ pub(crate) fn start_logging(options: &LogOptions<'_>) -> Result<()> {
         };
         // Without being asked for, statements stay out even of a very verbose log:
         // they are many, and hold whole documents.
-        let queries = if options.queries { "debug" } else { "warn" };
+        let queries = if options.queries { "debug" } else { "off" };
         EnvFilter::try_from_env("DATACUBE_LOG")
             .unwrap_or_else(|_| EnvFilter::new(format!("{level},sqlx::query={queries}")))
     };

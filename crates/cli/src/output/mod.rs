@@ -12,6 +12,7 @@ mod documents;
 mod logging;
 mod progress;
 mod rows;
+mod yaml;
 
 use std::io::{self, IsTerminal, Write};
 

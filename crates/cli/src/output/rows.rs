@@ -6,11 +6,10 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-use datacube::model::to_yaml;
 use serde_json::{Map, Value};
 use unicode_width::UnicodeWidthStr;
 
-use super::{bold, documents};
+use super::{bold, documents, yaml};
 use crate::args::Format;
 
 /// One row: values by column; documents in YAML and JSON have all of them.
@@ -61,7 +60,7 @@ impl Rows {
                 if self.count > 0 {
                     writeln!(stdout, "---")?;
                 }
-                write!(stdout, "{}", to_yaml(&Value::Object(row.clone())))?;
+                write!(stdout, "{}", yaml::text(row)?)?;
             }
             Format::Json => {
                 let open = if self.count == 0 { "[\n" } else { ",\n" };

@@ -74,8 +74,8 @@ pub(super) fn through_time(kit: &Kit) {
     ]);
     assert_eq!(
         both,
-        "product: mean\ntime: '2020-01-01'\ncount: 2\n---\n\
-         product: tiny\ntime: '2020-01-01'\ncount: 3\n"
+        "product: mean\ntime: 2020-01-01\ncount: 2\n---\n\
+         product: tiny\ntime: 2020-01-01\ncount: 3\n"
     );
 }
 

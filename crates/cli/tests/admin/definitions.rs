@@ -104,7 +104,7 @@ pub(super) fn metadata_types_are_updated(kit: &Kit) {
     let dry = kit.fails(1, &["metadata", "update", "--dry-run", &risky]);
     assert!(
         dry.out
-            .starts_with("Cannot update \"mine\": 1 unsafe changes"),
+            .starts_with("Cannot update \"mine\": 2 unsafe changes"),
         "{dry:?}"
     );
     assert!(dry.err.contains("unsafe: dataset.label"), "{dry:?}");

@@ -19,7 +19,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::documents::DocumentOutcome;
-use crate::places::{self, Found, SourceOptions, Unmatched};
+use crate::places::{self, Found, ItemRules, SourceOptions, Unmatched};
 use crate::{Error, Result};
 
 /// Files that are read, and datasets that are written, at once.
@@ -45,6 +45,9 @@ pub struct MatchOptions {
     pub infer_products: bool,
     /// What STAC items leave out.
     pub stac: StacConfig,
+    /// Write the addresses of STAC assets that lie beside their item relative
+    /// to it (default: no).
+    pub relative_assets: bool,
     /// How places are read: requests at once, signing, what is asked of a STAC API.
     pub sources: SourceOptions,
 }
@@ -55,7 +58,7 @@ struct Rules {
     products: Arc<RwLock<Vec<Arc<Product>>>>,
     /// Whether the caller named the products.
     chosen: bool,
-    stac: StacConfig,
+    items: ItemRules,
 }
 
 impl Rules {
@@ -94,7 +97,10 @@ pub(crate) async fn add_datasets(
     let rules = Rules {
         products: Arc::new(RwLock::new(candidate_products(index, options).await?)),
         chosen: !options.products.is_empty(),
-        stac: options.stac.clone(),
+        items: ItemRules {
+            stac: options.stac.clone(),
+            relative_assets: options.relative_assets,
+        },
     };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.workers.unwrap_or(0))
@@ -208,7 +214,7 @@ fn read(found: Found, products: &[Arc<Product>], rules: &Rules) -> Vec<Read> {
             Ok(located) => {
                 let name = located.document.get("id").and_then(Value::as_str);
                 let name = name.map(str::to_owned);
-                let dataset = places::dataset(located, products, rules.chosen, &rules.stac);
+                let dataset = places::dataset(located, products, rules.chosen, &rules.items);
                 (name, dataset)
             }
             Err(error) => (None, Err(Unmatched::Failed(error))),
@@ -232,11 +238,11 @@ async fn with_product(
     dry_run: bool,
 ) -> Result<Dataset> {
     let known = rules.products();
-    let there = places::product_of(item, &known, false, &rules.stac);
+    let there = places::product_of(item, &known, false, &rules.items.stac);
     let product = match there {
         Ok(product) => product,
         Err(_) => {
-            let definition = places::inferred_product(item, &rules.stac)?;
+            let definition = places::inferred_product(item, &rules.items.stac)?;
             let types = index.metadata_types().await?;
             let product =
                 Product::from_document(definition, &types).map_err(datacube_model::Error::from)?;
@@ -252,7 +258,7 @@ async fn with_product(
             product
         }
     };
-    places::item_dataset(item, product, location, &rules.stac)
+    places::item_dataset(item, product, location, &rules.items)
 }
 
 /// Those of the datasets whose sources are all known; the others are reported.

@@ -45,10 +45,12 @@ mod lineage;
 mod period;
 mod server;
 mod system;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub use add::MatchOptions;
 pub(crate) use add::add_datasets;
 pub use definitions::{DefinitionOptions, UpdatedDefinition};
 pub use period::Period;
-pub use update::{UpdatedDocument, allowed_paths};
+pub use update::{DocumentUpdate, UpdatedDocument, allowed_paths};

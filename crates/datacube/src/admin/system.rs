@@ -18,8 +18,7 @@ both! {
 
 impl Datacube {
     /// Copies the index that `source` leads to into this one; what is there
-    /// already is left as it is. `progress` hears how many datasets and
-    /// relations were dealt with so far.
+    /// already is left as it is. `progress` hears after each batch how far it is.
     ///
     /// # Errors
     /// [`Error::Config`](crate::Error::Config) for a source that cannot be
@@ -29,7 +28,7 @@ impl Datacube {
         &self,
         source: ConfigOptions,
         options: &CloneOptions,
-        progress: impl FnMut(u64) + Send + 'static,
+        progress: impl FnMut(&CloneReport) + Send + 'static,
     ) -> Result<CloneReport> {
         runtime::block_on(copy(self.clone(), source, options.clone(), progress))
     }
@@ -42,7 +41,7 @@ impl Datacube {
         &self,
         source: ConfigOptions,
         options: &CloneOptions,
-        progress: impl FnMut(u64) + Send + 'static,
+        progress: impl FnMut(&CloneReport) + Send + 'static,
     ) -> Result<CloneReport> {
         runtime::spawn(copy(self.clone(), source, options.clone(), progress)).await
     }
@@ -52,7 +51,7 @@ async fn copy(
     to: Datacube,
     source: ConfigOptions,
     options: CloneOptions,
-    mut progress: impl FnMut(u64) + Send + 'static,
+    mut progress: impl FnMut(&CloneReport) + Send + 'static,
 ) -> Result<CloneReport> {
     let resolved = config::resolve(&source)?;
     let from = datacube_index::open(&resolved.index_url).await?;

@@ -1,13 +1,16 @@
 //! Datasets updated from documents.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use datacube_index::{Error as IndexError, Index, Kind, UpdateDatasetOptions, UpdateOutcome};
-use datacube_model::{Dataset, LocatedDocument, match_product};
+use datacube_model::stac::{StacConfig, StacItem};
+use datacube_model::{Dataset, LocatedDocument, Looks, match_product};
+use futures::StreamExt;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::documents;
+use crate::places::{self, ItemRules, SourceOptions};
 use crate::{Datacube, Error, Result, runtime};
 
 /// Documents that are written in one transaction.
@@ -25,26 +28,61 @@ pub struct UpdatedDocument {
     pub result: Result<UpdateOutcome>,
 }
 
+/// How datasets are updated from documents.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct DocumentUpdate {
+    /// What may change, and what becomes of earlier locations.
+    pub update: UpdateDatasetOptions,
+    /// What STAC items leave out.
+    pub stac: StacConfig,
+    /// Write the addresses of STAC assets that lie beside their item relative
+    /// to it (default: no).
+    pub relative_assets: bool,
+    /// How places are read.
+    pub sources: SourceOptions,
+}
+
+impl From<UpdateDatasetOptions> for DocumentUpdate {
+    fn from(update: UpdateDatasetOptions) -> Self {
+        DocumentUpdate {
+            update,
+            ..DocumentUpdate::default()
+        }
+    }
+}
+
+impl DocumentUpdate {
+    /// Writes the addresses of STAC assets relative to their item, or not.
+    #[must_use]
+    pub fn relative_assets(mut self, relative: bool) -> Self {
+        self.relative_assets = relative;
+        self
+    }
+}
+
 impl Datacube {
-    /// Replaces datasets by the documents at `paths`: files, or folders that
-    /// hold some; `report` hears of each as its fate is known.
+    /// Replaces datasets by the documents at `paths`, which are as those of
+    /// [`Datacube::add_datasets`]; `report` hears of each as its fate is known.
     ///
     /// A dataset keeps its product. A document whose dataset is not in the
     /// index is reported as not found.
     ///
     /// # Errors
-    /// When a path is not there or the index cannot be written. What is wrong
-    /// with a document is in its outcome, and does not stop the others.
+    /// When the index cannot be written. What is wrong with a place or a
+    /// document is in its outcome, and does not stop the others.
     pub fn update_datasets_with(
         &self,
         paths: Vec<PathBuf>,
-        options: &UpdateDatasetOptions,
-        mut report: impl FnMut(UpdatedDocument) + Send + 'static,
+        options: &DocumentUpdate,
+        report: impl FnMut(UpdatedDocument) + Send + 'static,
     ) -> Result<()> {
-        let (index, options) = (self.index().clone(), options.clone());
-        runtime::block_on(
-            async move { update_datasets(&*index, &paths, &options, &mut report).await },
-        )
+        runtime::block_on(update_datasets(
+            self.index().clone(),
+            paths,
+            options.clone(),
+            report,
+        ))
     }
 
     /// [`Datacube::update_datasets_with`], awaited.
@@ -54,60 +92,124 @@ impl Datacube {
     pub async fn update_datasets_with_async(
         &self,
         paths: Vec<PathBuf>,
-        options: &UpdateDatasetOptions,
-        mut report: impl FnMut(UpdatedDocument) + Send + 'static,
+        options: &DocumentUpdate,
+        report: impl FnMut(UpdatedDocument) + Send + 'static,
     ) -> Result<()> {
-        let (index, options) = (self.index().clone(), options.clone());
-        runtime::spawn(async move { update_datasets(&*index, &paths, &options, &mut report).await })
-            .await
+        let work = update_datasets(self.index().clone(), paths, options.clone(), report);
+        runtime::spawn(work).await
     }
 }
 
 async fn update_datasets(
-    index: &dyn Index,
-    paths: &[PathBuf],
-    options: &UpdateDatasetOptions,
-    report: &mut (dyn FnMut(UpdatedDocument) + Send),
+    index: Arc<dyn Index>,
+    paths: Vec<PathBuf>,
+    options: DocumentUpdate,
+    mut report: impl FnMut(UpdatedDocument) + Send + 'static,
 ) -> Result<()> {
-    let mut batch = Vec::new();
-    for file in documents::find_dataset_documents(paths)? {
-        match documents::read_documents(&file) {
-            Ok(documents) => batch.extend(documents),
-            Err(error) => report(UpdatedDocument {
-                location: file.display().to_string(),
-                name: None,
-                result: Err(error),
-            }),
+    let places = paths
+        .iter()
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    let rules = ItemRules {
+        stac: options.stac.clone(),
+        relative_assets: options.relative_assets,
+    };
+    let found = places::find(places, &options.sources);
+    let mut chunks = std::pin::pin!(found.chunks(BATCH));
+    while let Some(chunk) = chunks.next().await {
+        let mut batch = Vec::new();
+        for (location, document) in chunk.into_iter().flat_map(places::read) {
+            match document.and_then(|located| Given::of(located, &rules)) {
+                Ok(given) => batch.push(given),
+                Err(error) => report(UpdatedDocument {
+                    location,
+                    name: None,
+                    result: Err(error),
+                }),
+            }
         }
-        if batch.len() >= BATCH {
-            update_batch(index, std::mem::take(&mut batch), options, report).await?;
+        update_batch(&*index, batch, &options.update, &rules, &mut report).await?;
+    }
+    Ok(())
+}
+
+/// A document of a dataset whose id is known.
+struct Given {
+    location: String,
+    id: Uuid,
+    content: Content,
+}
+
+enum Content {
+    Eo3(Value),
+    Item(Box<StacItem>),
+}
+
+impl Given {
+    fn of(located: LocatedDocument, rules: &ItemRules) -> Result<Self> {
+        let LocatedDocument { uri, document, .. } = located;
+        let (id, content) = if Looks::of(&document) == Some(Looks::StacItem) {
+            let item = StacItem::from_document(document).map_err(datacube_model::Error::from)?;
+            let id = item
+                .dataset_id(&rules.stac)
+                .map_err(datacube_model::Error::from)?;
+            (id, Content::Item(Box::new(item)))
+        } else {
+            let id = id_of(&document).ok_or_else(|| Error::File {
+                path: uri.clone(),
+                problem: "the document has no `id` that is a UUID".into(),
+            })?;
+            (id, Content::Eo3(document))
+        };
+        Ok(Given {
+            location: uri,
+            id,
+            content,
+        })
+    }
+
+    /// The dataset, of the product that it has in the index.
+    fn dataset(self, existing: Option<Dataset>, rules: &ItemRules) -> Result<Dataset> {
+        let Some(existing) = existing else {
+            return Err(IndexError::NotFound {
+                kind: Kind::Dataset,
+                name: self.id.to_string(),
+                known: Vec::new(),
+            }
+            .into());
+        };
+        let product = existing.product().clone();
+        match self.content {
+            Content::Item(item) => places::item_dataset(&item, product, &self.location, rules),
+            Content::Eo3(document) => {
+                match_product(&document, std::slice::from_ref(&product))?;
+                Ok(Dataset::from_document(document, product, [self.location])
+                    .map_err(datacube_model::Error::from)?)
+            }
         }
     }
-    update_batch(index, batch, options, report).await
 }
 
 async fn update_batch(
     index: &dyn Index,
-    batch: Vec<LocatedDocument>,
+    batch: Vec<Given>,
     options: &UpdateDatasetOptions,
+    rules: &ItemRules,
     report: &mut (dyn FnMut(UpdatedDocument) + Send),
 ) -> Result<()> {
-    let ids: Vec<Option<Uuid>> = batch.iter().map(|item| id_of(&item.document)).collect();
-    let wanted: Vec<Uuid> = ids.iter().flatten().copied().collect();
-    let mut there = index.datasets(&wanted).await?.into_iter();
+    let ids: Vec<Uuid> = batch.iter().map(|given| given.id).collect();
+    let there = index.datasets(&ids).await?;
     let (mut locations, mut datasets) = (Vec::new(), Vec::new());
-    for (item, id) in batch.into_iter().zip(ids) {
-        let existing = id.and_then(|_| there.next()).flatten();
-        let name = item.document.get("id").and_then(Value::as_str);
-        let name = name.map(str::to_owned);
-        match read(item.document, &item.uri, id, existing) {
+    for (given, existing) in batch.into_iter().zip(there) {
+        let (location, id) = (given.location.clone(), given.id);
+        match given.dataset(existing, rules) {
             Ok(dataset) => {
-                locations.push(item.uri);
+                locations.push(location);
                 datasets.push(dataset);
             }
             Err(error) => report(UpdatedDocument {
-                location: item.uri,
-                name,
+                location,
+                name: Some(id.to_string()),
                 result: Err(error),
             }),
         }
@@ -132,36 +234,6 @@ async fn update_batch(
 
 fn id_of(document: &Value) -> Option<Uuid> {
     Uuid::parse_str(document.get("id")?.as_str()?).ok()
-}
-
-/// The dataset of a document, of the product that it has in the index.
-fn read(
-    document: Value,
-    uri: &str,
-    id: Option<Uuid>,
-    existing: Option<Dataset>,
-) -> Result<Dataset> {
-    let product = match (existing, id) {
-        (Some(existing), _) => existing.product().clone(),
-        (None, Some(id)) => {
-            return Err(IndexError::NotFound {
-                kind: Kind::Dataset,
-                name: id.to_string(),
-                known: Vec::new(),
-            }
-            .into());
-        }
-        (None, None) => {
-            return Err(Error::File {
-                path: uri.to_owned(),
-                problem: "the document has no `id` that is a UUID".into(),
-            });
-        }
-    };
-    match_product(&document, std::slice::from_ref(&product))?;
-    let dataset = Dataset::from_document(document, product, [uri.to_owned()])
-        .map_err(datacube_model::Error::from)?;
-    Ok(dataset)
 }
 
 /// Names of STAC for what EO3 keeps elsewhere.

@@ -21,6 +21,15 @@ pub(crate) fn is_dataset(document: &Value) -> bool {
     )
 }
 
+/// How items become datasets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ItemRules {
+    /// What items leave out.
+    pub(crate) stac: StacConfig,
+    /// Addresses of what lies beside an item are written relative to it.
+    pub(crate) relative_assets: bool,
+}
+
 /// Why there is no dataset of a document.
 #[derive(Debug)]
 pub(crate) enum Unmatched {
@@ -50,7 +59,7 @@ pub(crate) fn dataset(
     located: LocatedDocument,
     products: &[Arc<Product>],
     chosen: bool,
-    config: &StacConfig,
+    config: &ItemRules,
 ) -> Result<Dataset, Unmatched> {
     let LocatedDocument { uri, document, .. } = located;
     if Looks::of(&document) != Some(Looks::StacItem) {
@@ -58,7 +67,7 @@ pub(crate) fn dataset(
         return Ok(Dataset::from_document(document, product, [uri]).map_err(model)?);
     }
     let item = StacItem::from_document(document).map_err(model)?;
-    match product_of(&item, products, chosen, config) {
+    match product_of(&item, products, chosen, &config.stac) {
         Ok(product) => Ok(item_dataset(&item, product, &uri, config)?),
         Err(error) => {
             let item = Box::new(item);
@@ -72,16 +81,33 @@ pub(crate) fn item_dataset(
     item: &StacItem,
     product: Arc<Product>,
     uri: &str,
-    config: &StacConfig,
+    config: &ItemRules,
 ) -> Result<Dataset> {
     let converted = item
-        .dataset_document(Some(&product), config)
+        .dataset_document(Some(&product), &config.stac)
         .map_err(model)?;
     let mut document = converted.document;
     on_server(&mut document, uri);
+    if config.relative_assets {
+        relative(&mut document, uri);
+    }
     // A product may ask for more than its name.
     let product = match_product(&document, &[product])?;
     Dataset::from_document(document, product, [uri]).map_err(model)
+}
+
+/// Addresses of what lies beside the item, or below it, without the item's own.
+fn relative(document: &mut Value, uri: &str) {
+    let folder = &uri[..uri.rfind('/').map_or(0, |slash| slash + 1)];
+    for key in ["measurements", "accessories"] {
+        let entries = document[key].as_object_mut();
+        for entry in entries.into_iter().flat_map(|map| map.values_mut()) {
+            let path = entry["path"].as_str().unwrap_or_default();
+            if let Some(rest) = path.strip_prefix(folder).filter(|rest| !rest.is_empty()) {
+                entry["path"] = rest.to_owned().into();
+            }
+        }
+    }
 }
 
 /// Paths from the root of a server: in EO3 they would be files of this machine.
@@ -147,5 +173,36 @@ pub(crate) fn product_document(document: Value, config: &StacConfig) -> Result<V
             Ok(collection.product_document(config).map_err(model)?.document)
         }
         _ => Ok(document),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_lies_beside_an_item_becomes_relative() {
+        let mut document = json!({
+            "measurements": {
+                "red": {"path": "https://h/a/red.tif"},
+                "nir": {"path": "https://h/a/10m/nir.tif"},
+                "far": {"path": "https://h/b/far.tif"},
+                "near": {"path": "near.tif"},
+            },
+            "accessories": {"thumb": {"path": "https://h/a/thumb.jpg"}},
+        });
+        relative(&mut document, "https://h/a/item.json");
+        let expected = json!({
+            "measurements": {
+                "red": {"path": "red.tif"},
+                "nir": {"path": "10m/nir.tif"},
+                "far": {"path": "https://h/b/far.tif"},
+                "near": {"path": "near.tif"},
+            },
+            "accessories": {"thumb": {"path": "thumb.jpg"}},
+        });
+        assert_eq!(document, expected);
     }
 }

@@ -21,7 +21,8 @@ use datacube_model::LocatedDocument;
 use futures::{Stream, StreamExt, stream};
 
 pub(crate) use convert::{
-    Unmatched, dataset, inferred_product, is_dataset, item_dataset, product_document, product_of,
+    ItemRules, Unmatched, dataset, inferred_product, is_dataset, item_dataset, product_document,
+    product_of,
 };
 pub(crate) use crawl::Found;
 use crawl::{Shared, crawl};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use datacube::index::{AddOptions, Added};
-use datacube::{Datacube, MatchOptions};
+use datacube::{Datacube, MatchOptions, Signing, SourceOptions};
 
 use crate::args::AddArgs;
 use crate::commands::exit_code;
@@ -57,6 +57,11 @@ pub(super) fn run(dc: &Datacube, args: &AddArgs) -> Result<ExitCode> {
 fn options(args: &AddArgs) -> MatchOptions {
     let mut add = AddOptions::default().with_lineage(!args.ignore_lineage);
     add.archive_less_mature = args.maturity.leniency();
+    let mut sources = SourceOptions::default();
+    sources.requester_pays = args.request_payer;
+    if args.no_sign_request {
+        sources.signing = Signing::Never;
+    }
     MatchOptions {
         products: args.products.clone(),
         exclude: args.exclude_products.clone(),
@@ -64,6 +69,9 @@ fn options(args: &AddArgs) -> MatchOptions {
         add,
         require_sources: args.no_auto_add_lineage,
         workers: args.workers.map(usize::from),
+        infer_products: args.infer_products,
+        relative_assets: args.assets.asset_relative_paths,
+        sources,
         ..MatchOptions::default()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use datacube::index::{UpdateDatasetOptions, UpdateOutcome};
-use datacube::{Datacube, UpdatedDocument, allowed_paths};
+use datacube::{Datacube, DocumentUpdate, UpdatedDocument, allowed_paths};
 
 use crate::args::{LocationPolicy, UpdateArgs};
 use crate::commands::definitions::{note_changes, tally_changes, unsafe_changes};
@@ -42,6 +42,7 @@ pub(super) fn run(dc: &Datacube, args: &UpdateArgs) -> Result<ExitCode> {
         .dry_run(args.dry_run);
     options.allow_any = allow_any;
     options.archive_less_mature = args.maturity.leniency();
+    let options = DocumentUpdate::from(options).relative_assets(args.assets.asset_relative_paths);
     let progress = Progress::counting("Updating datasets");
     let tally = Arc::new(Mutex::new(Tally::default()));
     let (counted, bar, dry_run) = (tally.clone(), progress.counter(), args.dry_run);
