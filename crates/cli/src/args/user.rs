@@ -12,7 +12,7 @@ pub(crate) enum UserCommand {
         #[arg(short, long, default_value = "yaml")]
         format: Format,
     },
-    /// Give users a role, in place of the one they have
+    /// Give users a role; a higher one that they have is taken away
     Grant {
         /// What they may do: read; read and write; everything
         role: Role,

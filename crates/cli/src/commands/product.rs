@@ -72,12 +72,11 @@ fn delete(
         dc.product(name)?;
     }
     let what = if force {
-        "with all their datasets, active ones included"
+        "active datasets included"
     } else {
-        "with all their archived datasets"
+        "with their archived datasets"
     };
-    let count = u64::try_from(names.len())?;
-    let warning = format!("{} will be deleted {what}", counted(count, KIND));
+    let warning = format!("Products will be deleted, {what}: {}", names.join(", "));
     if !dry_run && !confirm(&warning, consent)? {
         return Ok(exit_code(1));
     }

@@ -123,7 +123,8 @@ fn own_role(dc: &Datacube, url: &str) -> Option<String> {
         "" => by_query?.1.into_owned(),
         name => name.to_owned(),
     };
-    let own = users.iter().find(|user| user.name == name)?;
+    // Roles come from the least on; one user may have several.
+    let own = users.iter().rfind(|user| user.name == name)?;
     Some(own.role.to_uppercase())
 }
 

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter}
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::progress;
 
@@ -42,31 +42,26 @@ pub(crate) fn start_logging(options: &LogOptions<'_>) -> Result<()> {
         EnvFilter::try_from_env("DATACUBE_LOG")
             .unwrap_or_else(|_| EnvFilter::new(format!("{level},sqlx::query={queries}")))
     };
-    let files = options
-        .files
-        .iter()
-        .map(|path| {
-            let lines = Lines { is_coloured: false };
-            Ok(tracing_subscriber::fmt::layer()
-                .event_format(lines)
-                .with_ansi(false)
-                .with_writer(Mutex::new(append_to(path)?))
-                .with_filter(filter()))
-        })
-        .collect::<Result<Vec<_>>>()?;
     let lines = Lines {
         is_coloured: super::is_styled(io::stderr().is_terminal()),
     };
-    tracing_subscriber::registry()
-        .with(files)
-        .with(
-            tracing_subscriber::fmt::layer()
-                .event_format(lines)
-                .with_ansi(lines.is_coloured)
-                .with_writer(AroundProgress)
-                .with_filter(filter()),
-        )
-        .init();
+    let screen = tracing_subscriber::fmt::layer()
+        .event_format(lines)
+        .with_ansi(lines.is_coloured)
+        .with_writer(AroundProgress)
+        .with_filter(filter());
+    // One list of all: an empty one of its own would turn everything off.
+    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = vec![screen.boxed()];
+    for path in options.files {
+        let lines = Lines { is_coloured: false };
+        let file = tracing_subscriber::fmt::layer()
+            .event_format(lines)
+            .with_ansi(false)
+            .with_writer(Mutex::new(append_to(path)?))
+            .with_filter(filter());
+        layers.push(file.boxed());
+    }
+    tracing_subscriber::registry().with(layers).init();
     Ok(())
 }
 

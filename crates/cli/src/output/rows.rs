@@ -163,6 +163,12 @@ pub(crate) fn plain(value: Option<&Value>) -> String {
                 .collect();
             parts.join(" ")
         }
+        Some(Value::Array(items))
+            if !items.iter().any(|item| item.is_array() || item.is_object()) =>
+        {
+            let items: Vec<String> = items.iter().map(|item| plain(Some(item))).collect();
+            items.join(", ")
+        }
         Some(other) => other.to_string(),
     }
 }

@@ -97,23 +97,23 @@ pub(super) fn metadata_types_are_updated(kit: &Kit) {
     );
     assert!(kit.ok(&["metadata", "list"]).contains("  Mine\n"));
 
-    let risky = kit.write(
-        "risky.yaml",
-        &MINE.replace("[label]", "[properties, title]"),
-    );
+    let risky = MINE.replace("eo:platform", "eo:instrument");
+    let risky = kit.write("risky.yaml", &risky);
     let dry = kit.fails(1, &["metadata", "update", "--dry-run", &risky]);
-    assert!(
-        dry.out
-            .starts_with("Cannot update \"mine\": 2 unsafe changes"),
-        "{dry:?}"
+    assert_eq!(
+        dry.out,
+        "Cannot update \"mine\": 1 unsafe changes, 1 safe changes\n"
     );
-    assert!(dry.err.contains("unsafe: dataset.label"), "{dry:?}");
+    let place = "unsafe: dataset.search_fields.platform.offset";
+    assert!(dry.err.contains(place), "{dry:?}");
     let said = kit.fails(1, &["metadata", "update", &risky]);
     assert!(
         said.out.starts_with("Failed to update \"mine\""),
         "{said:?}"
     );
     assert!(said.err.contains("--allow-unsafe"), "{said:?}");
+    let allowed = kit.ok(&["metadata", "update", "--allow-unsafe", &risky]);
+    assert_eq!(allowed, "Updated \"mine\"\n");
     let unknown = kit.write("unknown.yaml", &MINE.replace("name: mine", "name: yours"));
     let said = kit.fails(1, &["metadata", "update", &unknown]);
     assert!(said.err.contains("yours"), "{said:?}");

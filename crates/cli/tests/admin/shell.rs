@@ -107,6 +107,8 @@ fn log_lines_go_where_they_are_wanted() {
         parts[0].starts_with("20") && parts[2].parse::<u32>().is_ok(),
         "{logged}"
     );
+    let said = kit.run(&["-v", "dataset", "add", &scene]);
+    assert!(said.err.contains(&line), "without a file, too: {said:?}");
     let quiet = kit.run(&["dataset", "add", &scene]);
     assert_eq!(quiet.err, "");
     let said = kit.fails(
