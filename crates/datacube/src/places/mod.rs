@@ -6,11 +6,14 @@
 //! cannot be read never stops the others: it is one of the results, with its
 //! address.
 
+mod bucket;
 mod convert;
 mod crawl;
 mod http;
+mod local;
 mod options;
 mod place;
+mod server;
 mod stac;
 mod store;
 mod text;
@@ -69,6 +72,7 @@ pub(crate) fn read(found: Found) -> Vec<(String, Result<LocatedDocument>)> {
         Found::Text { uri, bytes, maybe } => match documents_in(bytes, &uri) {
             Ok(documents) => documents
                 .into_iter()
+                .flat_map(stac::items_of)
                 .filter(|located| !maybe || is_dataset(&located.document))
                 .map(|located| (located.uri.clone(), Ok(located)))
                 .collect(),

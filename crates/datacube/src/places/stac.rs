@@ -20,8 +20,11 @@ pub(crate) enum Opened {
         items: Vec<LocatedDocument>,
         next: Option<Request>,
     },
-    /// Links to catalogues and items.
-    Links(Vec<Place>),
+    /// Links to catalogues and items, and those that lead nowhere.
+    Links {
+        places: Vec<Place>,
+        broken: Vec<(String, Error)>,
+    },
     /// An API that can be searched.
     Search(Request),
 }
@@ -53,6 +56,14 @@ pub(crate) fn open(
             links(&located, search)
         }
         _ => Ok(Opened::Document(located)),
+    }
+}
+
+/// The items of a document that is a list of them, else the document.
+pub(crate) fn items_of(located: LocatedDocument) -> Vec<LocatedDocument> {
+    match located.document["type"].as_str() {
+        Some("FeatureCollection") => items(located),
+        _ => vec![located],
     }
 }
 
@@ -138,28 +149,35 @@ fn links(located: &LocatedDocument, search: &Map<String, Value>) -> Result<Opene
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let place = |link: &Value| -> Option<Result<Place>> {
-        let href = link["href"].as_str()?;
-        let target = resolve_link(&located.uri, href);
-        Some(Place::parse(&target).map_err(|error| bad_link(&located.uri, href, &error)))
-    };
-    let of = |rels: &[&str]| -> Result<Vec<Place>> {
-        let wanted = all
-            .iter()
-            .filter(|link| rels.iter().any(|rel| link["rel"] == *rel));
-        wanted.filter_map(place).collect()
-    };
     if located.uri.starts_with("http")
         && let Some(link) = search_link(all)
     {
         return Ok(Opened::Search(search_request(&located.uri, link, search)?));
     }
-    let mut found = of(&["child", "item"])?;
-    if found.is_empty() || all.iter().all(|link| link["rel"] != "item") {
+    let has_items = all.iter().any(|link| link["rel"] == "item");
+    let wanted = |link: &&Value| match link["rel"].as_str() {
+        Some("child" | "item") => true,
         // The items of a collection of an API.
-        found.extend(of(&["items"])?);
+        Some("items") => !has_items,
+        _ => false,
+    };
+    let (mut places, mut broken) = (Vec::new(), Vec::new());
+    for link in all.iter().filter(wanted) {
+        let Some(href) = link["href"].as_str() else {
+            continue;
+        };
+        let target = resolve_link(&located.uri, href);
+        match Place::parse(&target) {
+            // Whoever writes a catalogue must not make us read our own files.
+            Ok(Place::Local(_)) if !located.uri.starts_with("file:") => {
+                let problem = "it is a file of this machine, and the catalogue is elsewhere";
+                broken.push((target, bad_link(&located.uri, href, &problem)));
+            }
+            Ok(place) => places.push(place),
+            Err(error) => broken.push((target, bad_link(&located.uri, href, &error))),
+        }
     }
-    Ok(Opened::Links(found))
+    Ok(Opened::Links { places, broken })
 }
 
 /// The link to the search of an API: by POST where it has both.
@@ -273,7 +291,8 @@ mod tests {
             None,
             &Map::new(),
         ) {
-            Ok(Opened::Links(places)) => {
+            Ok(Opened::Links { places, broken }) => {
+                assert!(broken.is_empty(), "{broken:?}");
                 let expected = expected.map(|text| Place::parse(text).expect("a place"));
                 assert_eq!(places, expected);
             }
@@ -291,6 +310,26 @@ mod tests {
             "http://h:8/stac/catalog.json",
             ["http://h:8/stac/a/collection.json", "http://h:8/i.json"],
         );
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_are_told_and_the_others_followed() {
+        let link = |href: &str| json!({"rel": "item", "href": href});
+        let links = [
+            "./a.json",
+            "/etc/passwd",
+            "file:///etc/passwd",
+            "ftp://h/x.json",
+        ]
+        .map(link);
+        let catalogue = json!({"type": "Catalog", "stac_version": "1.0.0", "links": links});
+        match open(located("s3://b/catalog.json", catalogue), None, &Map::new()) {
+            Ok(Opened::Links { places, broken }) => {
+                assert_eq!(places, [Place::parse("s3://b/a.json").expect("a place")]);
+                assert_eq!(broken.len(), 3, "{broken:?}");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

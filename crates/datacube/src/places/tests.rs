@@ -146,6 +146,8 @@ async fn folders_give_their_dataset_documents_in_order() {
     write(root, "b/x.odc-metadata.yaml", eo3("b").as_bytes());
     write(root, "a/scene.json", item("a").to_string().as_bytes());
     write(root, "a/other.json", b"{\"name\": 1}");
+    let list = json!({"type": "FeatureCollection", "features": [item("f0"), item("f1")]});
+    write(root, "z/list.geojson", list.to_string().as_bytes());
     write(root, "a/broken.json", b"{");
     write(root, "c.odc-metadata.yaml.gz", &gzip(eo3("c").as_bytes()));
     write(root, "d.stac-item.json", b"{\"no\": \"item\"");
@@ -170,6 +172,8 @@ async fn folders_give_their_dataset_documents_in_order() {
         all[4].0.ends_with("two.eo3.yaml#part=0") && all[0].0.starts_with("file:///"),
         "{all:?}"
     );
+    assert_eq!(seen[6..], ["f0", "f1"], "{all:?}");
+    assert!(all[7].0.ends_with("list.geojson#part=1"), "{all:?}");
     // The same by a pattern, of one kind.
     let some = found(&[format!("{}/**/*.yaml", root.display())]).await;
     assert_eq!(

@@ -178,3 +178,82 @@ fn items_come_back_from_eo3_as_they_were() {
     );
     assert!(n >= 793, "{n}");
 }
+
+#[test]
+fn odc_stac_reads_items_that_are_written_here() {
+    let Some(folder) = shared("metadata") else {
+        return;
+    };
+    let modules = ["odc.stac", "datacube.metadata", "pystac"];
+    let Some(mut python) = datacube_testkit::python("read_items.py", &modules) else {
+        return;
+    };
+    let mut datasets = Vec::new();
+    for project in std::fs::read_dir(folder.join("eo3-dataset")).expect("a folder") {
+        for file in std::fs::read_dir(project.expect("an entry").path()).expect("a folder") {
+            let path = file.expect("an entry").path();
+            let source = std::fs::read_to_string(&path).expect("text");
+            let documents = parse_documents(&source, &path.to_string_lossy()).expect("documents");
+            datasets.extend(
+                documents
+                    .into_iter()
+                    .filter_map(|located| simple_dataset(located.document)),
+            );
+        }
+    }
+    let items: Vec<Value> = [StacVersion::V1_0, StacVersion::V1_1]
+        .into_iter()
+        .flat_map(|version| {
+            datasets.iter().map(move |dataset| {
+                item_document(dataset, &ItemOptions::default().version(version))
+            })
+        })
+        .collect();
+    let file = std::env::temp_dir().join(format!("datacube-items-{}.json", std::process::id()));
+    std::fs::write(&file, Value::from(items).to_string()).expect("written");
+    let output = python.arg(&file).output().expect("Python runs");
+    std::fs::remove_file(&file).expect("removed");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(rows.len(), 2 * datasets.len());
+    for (row, dataset) in rows.iter().zip(datasets.iter().chain(&datasets)) {
+        assert_eq!(row["dataset"], dataset.id().to_string());
+        assert_eq!(
+            row["epsg"].as_u64(),
+            dataset.crs().epsg().map(u64::from),
+            "{row}"
+        );
+        let bands = row["bands"].as_object().expect("an object");
+        assert_eq!(bands.len(), dataset.measurements().len(), "{row}");
+        for (name, path) in dataset.measurements() {
+            let band = &bands[&format!("{name}.1")];
+            let grid = dataset
+                .grids()
+                .get(path.grid_name())
+                .unwrap_or(dataset.default_grid());
+            let t = grid.affine();
+            assert_eq!(
+                band["transform"],
+                json!([t.a, t.b, t.c, t.d, t.e, t.f]),
+                "{name} of {row}"
+            );
+            assert_eq!(
+                band["shape"],
+                json!([grid.rows(), grid.cols()]),
+                "{name} of {row}"
+            );
+            assert_eq!(
+                (&band["dtype"], band["nodata"].as_f64()),
+                (&json!("int16"), Some(-999.0)),
+                "{name} of {row}"
+            );
+            let uri = dataset.measurement_source(name).expect("there").uri;
+            assert_eq!(band["uri"], uri, "{name}");
+        }
+    }
+    eprintln!("odc-stac reads {} items", rows.len());
+}
