@@ -22,7 +22,7 @@ mod sorted;
 mod sql;
 mod summaries;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod updating;
 
 use std::collections::{HashMap, HashSet};

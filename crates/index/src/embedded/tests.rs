@@ -21,7 +21,7 @@ use crate::resolve::Resolved;
 use crate::testing::{Scene, product, simple_product};
 use crate::time_range::{TimeRange, from_micros};
 
-const PRODUCTS: [&str; 4] = ["a", "b", "c", "simple"];
+pub(crate) const PRODUCTS: [&str; 4] = ["a", "b", "c", "simple"];
 const TEXTS: [&str; 4] = ["landsat-8", "landsat-9", "", "é'\"\\%"];
 const NUMBERS: [f64; 8] = [0.0, -0.0, 0.1, 12.5, 100.0 / 3.0, -7.0, 1e-300, f64::MAX];
 
@@ -29,7 +29,7 @@ const NUMBERS: [f64; 8] = [0.0, -0.0, 0.1, 12.5, 100.0 / 3.0, -7.0, 1e-300, f64:
 const EPOCH_US: i64 = 1_577_836_800_000_000;
 const HOUR_US: i64 = 3_600_000_000;
 
-fn instant(hours: i64) -> Timestamp {
+pub(crate) fn instant(hours: i64) -> Timestamp {
     from_micros(EPOCH_US + hours * HOUR_US)
 }
 
@@ -44,7 +44,7 @@ fn a_place() -> impl Strategy<Value = (f64, f64, Option<&'static str>)> {
 }
 
 /// A scene without its number, which makes the id.
-fn a_scene() -> impl Strategy<Value = Scene> {
+pub(crate) fn a_scene() -> impl Strategy<Value = Scene> {
     let when = (
         0..2000_i64,
         prop_oneof![3 => Just(0_i64), 1 => 0..20_000_i64],
@@ -245,7 +245,7 @@ fn an_order() -> impl Strategy<Value = Order> {
     })
 }
 
-fn a_query() -> impl Strategy<Value = Query> {
+pub(crate) fn a_query() -> impl Strategy<Value = Query> {
     let beside = (
         prop_oneof![4 => Just(Vec::new()), 1 => vec(a_place_to_find(), 1..3)],
         prop_oneof![1 => Just(Vec::new()), 1 => vec(an_order(), 1..4)],

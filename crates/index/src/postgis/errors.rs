@@ -11,7 +11,6 @@ const READ_ONLY_TRANSACTION: &str = "25006";
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 const UNDEFINED_TABLE: &str = "42P01";
 const INVALID_SCHEMA: &str = "3F000";
-const UNDEFINED_DATABASE: &str = "3D000";
 const DISK_FULL: &str = "53100";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK: &str = "40P01";
@@ -52,9 +51,7 @@ pub(super) fn failed(url: &str, action: &'static str) -> impl Fn(sqlx::Error) ->
     move |source| {
         let url = url.clone();
         match code(&source).as_deref() {
-            Some(UNDEFINED_TABLE | INVALID_SCHEMA | UNDEFINED_DATABASE) => {
-                Error::NotInitialised { url }
-            }
+            Some(UNDEFINED_TABLE | INVALID_SCHEMA) => Error::NotInitialised { url },
             Some(INSUFFICIENT_PRIVILEGE) => Error::Forbidden {
                 url,
                 action,

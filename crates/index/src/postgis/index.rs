@@ -23,7 +23,7 @@ use crate::differences::same;
 use crate::error::{Error, Kind, Result};
 use crate::locations;
 use crate::query::Query;
-use crate::time_range::{from_micros, micros};
+use crate::time_range::{TimeRange, from_micros, micros};
 
 #[async_trait]
 impl Index for PostgisIndex {
@@ -216,6 +216,14 @@ impl Index for PostgisIndex {
     async fn restore_location(&self, id: Uuid, uri: &str) -> Result<bool> {
         self.relocate(id, |places| locations::mark(places, uri, None))
             .await
+    }
+
+    async fn count_by_product(&self, query: &Query) -> Result<Vec<(String, u64)>> {
+        self.count_of_products(query).await
+    }
+
+    async fn temporal_extent(&self, query: &Query) -> Result<Option<TimeRange>> {
+        self.times_of(query).await
     }
 
     async fn last_change(&self, product: &str) -> Result<Option<Timestamp>> {

@@ -27,6 +27,9 @@ mod schema;
 mod search;
 mod spatial;
 mod sql;
+mod summaries;
+#[cfg(test)]
+mod tests;
 mod types;
 mod updating;
 mod users;
@@ -73,16 +76,21 @@ macro_rules! retried {
 }
 use retried;
 
-/// What one writer at a time decides about: numbers that no other program uses.
+/// What one writer at a time decides about.
 #[derive(Clone, Copy, Debug)]
+#[repr(i32)]
 enum Lock {
     /// Both schemas.
-    Schemas = 0x6461_7461_6375_0001,
+    Schemas = 1,
     /// Relations between datasets, that they stay free of cycles.
-    Lineage = 0x6461_7461_6375_0002,
+    Lineage = 2,
     /// Which dataset of a scene is active.
-    Scenes = 0x6461_7461_6375_0003,
+    Scenes = 3,
 }
+
+/// The first half of the number of a lock; the second is one of [`Lock`]. No
+/// other program is likely to use it: it is "cube" in ASCII.
+const LOCKS: i32 = 0x6375_6265;
 
 /// An index in a PostgreSQL database with PostGIS.
 pub struct PostgisIndex {
@@ -244,8 +252,9 @@ impl PostgisIndex {
     /// Waits for others who change what is guarded by `lock`, until the end of
     /// the transaction.
     async fn lock(&self, connection: &mut PgConnection, lock: Lock) -> Result<()> {
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(lock as i64)
+        sqlx::query("SELECT pg_advisory_xact_lock($1, $2)")
+            .bind(LOCKS)
+            .bind(lock as i32)
             .execute(connection)
             .await
             .map_err(self.failed("wait for other writers"))

@@ -58,7 +58,7 @@ pub(super) struct Walk {
 }
 
 /// A row of `odc`, as far as Python's tables tell it.
-const STRANGERS: &str = "(SELECT o.id, o.product_ref AS product, \
+pub(super) const STRANGERS: &str = "(SELECT o.id, o.product_ref AS product, \
         least(t.b, t.e) AS begin_us, greatest(t.b, t.e) AS end_us, \
         least(t.b, t.e) + (greatest(t.b, t.e) - least(t.b, t.e)) / 2 AS center_us, \
         (extract(epoch FROM o.archived) * 1000000)::bigint AS archived_us, \
@@ -92,6 +92,11 @@ impl<'a> Scope<'a> {
     /// Whether more is asked than every row tells, derived or not.
     fn asks_for_details(&self) -> bool {
         self.resolved.area.is_some() || !self.resolved.fields.is_empty()
+    }
+
+    /// Whether the rows of a walk tell by themselves what is found.
+    pub(super) fn is_told_by_rows(&self) -> bool {
+        self.resolved.area.is_none() && !(self.session.has_strangers && self.asks_for_details())
     }
 
     fn footprint_column(&self) -> &'static str {
@@ -256,9 +261,7 @@ impl PostgisIndex {
 
     /// How many rows a walk finds, for queries that rows answer by themselves.
     pub(super) async fn count_walk(&self, scope: &Scope<'_>, walk: &Walk) -> Result<Option<u64>> {
-        let is_told = scope.resolved.area.is_none()
-            && !(scope.session.has_strangers && scope.asks_for_details());
-        if !is_told {
+        if !scope.is_told_by_rows() {
             return Ok(None);
         }
         let n: i64 = retried!(self, "count datasets", connection => {
@@ -312,6 +315,18 @@ impl PostgisIndex {
 }
 
 impl Walk {
+    /// The statement that sums up all rows of the walk.
+    pub(super) fn sum(
+        &self,
+        statement: &mut Statement,
+        scope: &Scope<'_>,
+        columns: &str,
+        tail: &str,
+    ) {
+        let rows = scope.walked(statement);
+        statement.text = self.arms(statement, scope, columns, &rows, None, tail);
+    }
+
     /// The statement for the next rows of the walk.
     fn statement(&self, scope: &Scope<'_>, after: Option<Place>, n_rows: i64) -> Statement {
         let mut statement = Statement::default();

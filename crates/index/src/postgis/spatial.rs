@@ -163,14 +163,17 @@ impl PostgisIndex {
     }
 }
 
+/// Ids of datasets, and their extents in one CRS.
+type Extents = (Vec<Uuid>, Vec<Vec<u8>>);
+
 /// Ids with their extents, for each SRID.
 fn extents_of(
     stored: &[Stored],
     known: &Definitions,
     url: &str,
     srids: &[i16],
-) -> Result<Vec<(Vec<Uuid>, Vec<Vec<u8>>)>> {
-    let mut out = vec![(Vec::new(), Vec::new()); srids.len()];
+) -> Result<Vec<Extents>> {
+    let mut out: Vec<Extents> = vec![Default::default(); srids.len()];
     for stored in stored {
         let dataset = stored.dataset(known, url)?;
         let Some(footprint) = Footprint::of_dataset(&dataset) else {
