@@ -103,6 +103,9 @@ impl CloneOptions {
 pub struct CloneReport {
     /// Metadata types that were added, or replaced what no product used.
     pub metadata_types: u64,
+    /// Names of metadata types that no product uses and the other index cannot
+    /// hold, such as those of before EO3 in PostGIS.
+    pub metadata_types_left_out: Vec<String>,
     /// Products that were added.
     pub products: u64,
     /// Datasets to be copied, as far as that is known.
@@ -211,8 +214,18 @@ async fn copy_definitions(
         report.metadata_types += 1;
     }
     for metadata_type in missing {
-        if to.add_metadata_type(metadata_type).await? == Added::New {
-            report.metadata_types += 1;
+        let is_used = products
+            .iter()
+            .any(|product| product.metadata_type().name() == metadata_type.name());
+        match to.add_metadata_type(metadata_type).await {
+            Ok(Added::New) => report.metadata_types += 1,
+            Ok(Added::AlreadyThere) => {}
+            // Nothing that is copied needs it.
+            Err(Error::Unsupported { .. }) if !is_used => {
+                let name = metadata_type.name().to_owned();
+                report.metadata_types_left_out.push(name);
+            }
+            Err(error) => return Err(error),
         }
     }
     for product in &products {

@@ -66,7 +66,12 @@ impl EmbeddedIndex {
         wanted: usize,
     ) -> Result<(Vec<Place>, Option<Reached>)> {
         let failed = self.place.failed("search");
-        let n_rows = wanted.min(self.sort_pass);
+        // Of what is in the boxes around an area some is found, nobody knows
+        // how much.
+        let n_rows = match resolved.area {
+            Some(_) => self.sort_pass,
+            None => wanted.min(self.sort_pass),
+        };
         let statement = pass(walk, resolved, known, after, n_rows);
         let mut rows = statement.rows().fetch(connection);
         let mut places = Vec::new();

@@ -26,7 +26,7 @@ use crate::catalog::{AddOptions, AddOutcome};
 use crate::differences::{same, same_dataset};
 use crate::error::{Error, Kind, Result};
 use crate::relations::Relations;
-use crate::time_range::micros;
+use crate::time_range::{from_micros, micros};
 
 /// Datasets of one round of statements.
 const CHUNK: usize = 500;
@@ -179,7 +179,9 @@ impl PostgisIndex {
             outcomes.push(AddOutcome::Added);
             new_rows.push((i, row));
         }
-        let inserted = insert_datasets(connection, new_rows.iter().map(|(_, row)| row), indexed_us)
+        let now = from_micros(indexed_us);
+        let indexed = |row: &Row| micros(options.indexed(&row.dataset, now));
+        let inserted = insert_datasets(connection, new_rows.iter().map(|(_, row)| row), indexed)
             .await
             .map_err(&failed)?;
         // Another writer was quicker with some.
@@ -203,7 +205,7 @@ impl PostgisIndex {
             .map(|(_, row)| row)
             .filter(|row| inserted.contains(&row.record.id))
             .collect();
-        insert_own(connection, &written, indexed_us)
+        insert_own(connection, &written, indexed)
             .await
             .map_err(&failed)?;
         insert_search_rows(connection, &written)

@@ -120,10 +120,10 @@ pub(super) fn only_location(locations: &[Location]) -> (Option<&str>, bool) {
 pub(super) async fn insert_datasets<'r>(
     connection: &mut PgConnection,
     rows: impl Iterator<Item = &'r Row>,
-    indexed_us: i64,
+    indexed_us: impl Fn(&Row) -> i64,
 ) -> sqlx::Result<HashSet<Uuid>> {
     let (mut ids, mut types, mut products) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut documents, mut archived) = (Vec::new(), Vec::new());
+    let (mut documents, mut archived, mut added) = (Vec::new(), Vec::new(), Vec::new());
     let (mut schemes, mut bodies) = (Vec::new(), Vec::new());
     for row in rows {
         ids.push(row.record.id);
@@ -131,6 +131,7 @@ pub(super) async fn insert_datasets<'r>(
         products.push(row.product);
         documents.push(Json(row.stored.clone()));
         archived.push(row.dataset.archived().map(|when| Instant(micros(when))));
+        added.push(Instant(indexed_us(row)));
         let (scheme, body) = match only_location(row.dataset.locations()).0.map(split_uri) {
             Some((scheme, body)) => (scheme, Some(body)),
             None => (None, None),
@@ -145,10 +146,10 @@ pub(super) async fn insert_datasets<'r>(
         "INSERT INTO odc.dataset \
              (id, metadata_type_ref, product_ref, metadata, archived, added, updated, \
               uri_scheme, uri_body) \
-         SELECT id, type, product, metadata, archived, $8, $8, scheme, body \
+         SELECT id, type, product, metadata, archived, added, added, scheme, body \
          FROM unnest($1::uuid[], $2::int2[], $3::int2[], $4::jsonb[], $5::timestamptz[], \
-                     $6::text[], $7::text[]) \
-              AS r (id, type, product, metadata, archived, scheme, body) \
+                     $6::text[], $7::text[], $8::timestamptz[]) \
+              AS r (id, type, product, metadata, archived, scheme, body, added) \
          ON CONFLICT (id) DO NOTHING RETURNING id",
     )
     .bind(ids)
@@ -158,7 +159,7 @@ pub(super) async fn insert_datasets<'r>(
     .bind(archived)
     .bind(schemes)
     .bind(bodies)
-    .bind(Instant(indexed_us))
+    .bind(added)
     .fetch_all(connection)
     .await?;
     Ok(inserted.into_iter().collect())
@@ -169,7 +170,7 @@ pub(super) async fn insert_datasets<'r>(
 pub(super) async fn insert_own(
     connection: &mut PgConnection,
     rows: &[&Row],
-    indexed_us: i64,
+    indexed_us: impl Fn(&Row) -> i64,
 ) -> sqlx::Result<()> {
     insert_own_rows(connection, rows, indexed_us).await?;
     let locations: Vec<(Uuid, &[Location])> = rows
@@ -183,7 +184,7 @@ pub(super) async fn insert_own(
 async fn insert_own_rows(
     connection: &mut PgConnection,
     rows: &[&Row],
-    indexed_us: i64,
+    indexed_us: impl Fn(&Row) -> i64,
 ) -> sqlx::Result<()> {
     if rows.is_empty() {
         return Ok(());
@@ -193,12 +194,12 @@ async fn insert_own_rows(
         "INSERT INTO datacube.dataset AS d \
              (id, product, begin_us, end_us, center_us, archived_us, indexed_us, is_derived, \
               place, fields, footprint, document) \
-         SELECT id, product, begin_us, end_us, center_us, archived_us, $11, TRUE, \
+         SELECT id, product, begin_us, end_us, center_us, archived_us, indexed_us, TRUE, \
                 ST_GeomFromEWKB(place), fields, ST_GeomFromEWKB(footprint), document \
          FROM unnest($1::uuid[], $2::int2[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], \
-                     $7::bytea[], $8::jsonb[], $9::bytea[], $10::text[]) \
+                     $7::bytea[], $8::jsonb[], $9::bytea[], $10::text[], $11::int8[]) \
               AS r (id, product, begin_us, end_us, center_us, archived_us, place, fields, \
-                    footprint, document) \
+                    footprint, document, indexed_us) \
          ON CONFLICT (id) DO UPDATE SET product = excluded.product, \
              begin_us = excluded.begin_us, end_us = excluded.end_us, \
              center_us = excluded.center_us, is_derived = TRUE, place = excluded.place, \
@@ -231,7 +232,7 @@ async fn insert_own_rows(
             .map(|row| row.written.clone())
             .collect::<Vec<_>>(),
     )
-    .bind(indexed_us)
+    .bind(rows.iter().map(|row| indexed_us(row)).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map(|_| ())
@@ -317,7 +318,7 @@ pub(super) async fn rewrite(
     .execute(&mut *connection)
     .await?;
     delete_values(connection, &ids, srids).await?;
-    insert_own_rows(connection, rows, 0).await?;
+    insert_own_rows(connection, rows, |_| 0).await?;
     insert_search_rows(connection, rows).await?;
     insert_extents(connection, rows).await
 }
