@@ -31,6 +31,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // Tests use it; nothing is built from it.
     ("datacube-testkit", &[]),
+    // Items to tables and back; it knows STAC only as JSON.
+    ("datacube-stac-geoparquet", &[]),
     // It builds and starts the commands; it is built from none of them.
     ("xtask", &[]),
     ("datacube-workspace", &[]),
