@@ -106,7 +106,10 @@ pub async fn open_or_init(url: &str) -> Result<Arc<dyn Index>> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Address {
     Memory,
-    Sqlite { path: PathBuf, read_only: bool },
+    Sqlite {
+        path: PathBuf,
+        read_only: bool,
+    },
     /// Read by [`PostgisIndex::open`].
     Postgis,
 }
@@ -152,10 +155,7 @@ impl Address {
 
 /// Whether a scheme means PostgreSQL, with or without one of SQLAlchemy's drivers.
 fn is_postgresql(scheme: &str) -> bool {
-    matches!(
-        scheme.split('+').next(),
-        Some("postgresql" | "postgres")
-    )
+    matches!(scheme.split('+').next(), Some("postgresql" | "postgres"))
 }
 
 /// The URL with any password between `:` and `@` replaced.

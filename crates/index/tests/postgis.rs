@@ -96,7 +96,10 @@ async fn nothing_is_there_before_init_and_after_clear() {
     let nowhere = cluster.url("nobody", "postgres");
     let error = open(&nowhere).await.expect_err("no such database");
     let text = error.to_string();
-    assert!(text.contains("connect") && text.contains("nobody"), "{text}");
+    assert!(
+        text.contains("connect") && text.contains("nobody"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
