@@ -141,11 +141,11 @@ pub(crate) async fn add_datasets(
         for item in read {
             let dataset = match item.dataset {
                 Ok(dataset) => Ok(dataset),
-                Err(Unmatched::Failed(error)) => Err(error),
+                Err(Unmatched::Failed(error)) => Err(*error),
                 Err(Unmatched::NoProduct { item: of, .. }) if options.infer_products => {
                     with_product(index, &of, &item.location, &rules, options.dry_run).await
                 }
-                Err(Unmatched::NoProduct { error, .. }) => Err(error),
+                Err(Unmatched::NoProduct { error, .. }) => Err(*error),
             };
             match dataset {
                 Ok(dataset) => datasets.push((item.location, dataset)),
@@ -217,7 +217,7 @@ fn read(found: Found, products: &[Arc<Product>], rules: &Rules) -> Vec<Read> {
                 let dataset = places::dataset(located, products, rules.chosen, &rules.items);
                 (name, dataset)
             }
-            Err(error) => (None, Err(Unmatched::Failed(error))),
+            Err(error) => (None, Err(error.into())),
         };
         Read {
             location,

@@ -34,20 +34,23 @@ pub(crate) struct ItemRules {
 #[derive(Debug)]
 pub(crate) enum Unmatched {
     /// An item whose product is not there; it may be made of the item.
-    NoProduct { item: Box<StacItem>, error: Error },
+    NoProduct {
+        item: Box<StacItem>,
+        error: Box<Error>,
+    },
     /// Any other reason.
-    Failed(Error),
+    Failed(Box<Error>),
 }
 
 impl From<Error> for Unmatched {
     fn from(error: Error) -> Self {
-        Unmatched::Failed(error)
+        Unmatched::Failed(Box::new(error))
     }
 }
 
 impl From<datacube_model::Error> for Unmatched {
     fn from(error: datacube_model::Error) -> Self {
-        Unmatched::Failed(error.into())
+        Unmatched::Failed(Box::new(error.into()))
     }
 }
 
@@ -70,7 +73,7 @@ pub(crate) fn dataset(
     match product_of(&item, products, chosen, &config.stac) {
         Ok(product) => Ok(item_dataset(&item, product, &uri, config)?),
         Err(error) => {
-            let item = Box::new(item);
+            let (item, error) = (Box::new(item), Box::new(error));
             Err(Unmatched::NoProduct { item, error })
         }
     }

@@ -17,7 +17,9 @@ use super::crawl::{Shared, crawl};
 use super::*;
 
 /// What a server answers: by method and path.
-type Answers = HashMap<String, Box<dyn Fn(&str) -> (u16, &'static str, String) + Send + Sync>>;
+type Answers = HashMap<String, Answer>;
+/// Status, media type and text, given the body of the request.
+type Answer = Box<dyn Fn(&str) -> (u16, &'static str, String) + Send + Sync>;
 
 /// A server that answers as it is told, until the test ends.
 struct Server {
@@ -82,10 +84,7 @@ impl Server {
     }
 }
 
-fn always(
-    kind: &'static str,
-    answer: Value,
-) -> Box<dyn Fn(&str) -> (u16, &'static str, String) + Send + Sync> {
+fn always(kind: &'static str, answer: Value) -> Answer {
     let text = answer
         .as_str()
         .map_or_else(|| answer.to_string(), str::to_owned);
@@ -393,7 +392,7 @@ async fn apis_are_searched_page_by_page() {
         answers.insert("POST /search".into(), Box::new(move |body| {
             let body: Value = serde_json::from_str(body).expect("a body");
             assert_eq!(body["collections"], json!(["c"]), "{body}");
-            let token = body["token"].as_u64().unwrap_or(0) as usize;
+            let token = body["token"].as_u64().map_or(0, |token| usize::try_from(token).expect("small"));
             let next = (token < 4).then(|| json!({"rel": "next", "href": "/search", "method": "POST", "merge": true, "body": {"token": token + 2}}));
             (200, "application/geo+json", page(&own, token, next).to_string())
         }));
