@@ -1,6 +1,4 @@
-//! What all commands share: help, logs, completions, the manual, start-up.
-
-use std::time::{Duration, Instant};
+//! What all commands share: help, logs, completions, the manual.
 
 use super::kit::{IDS, Kit, Scene, said};
 
@@ -191,21 +189,6 @@ fn a_reader_that_goes_away_is_no_error() {
         .output()
         .expect("runs");
     assert_eq!(said(&output).err, "");
-}
-
-#[test]
-fn it_starts_in_less_than_thirty_milliseconds() {
-    let kit = Kit::sqlite();
-    kit.with_products();
-    let fastest = (0..20)
-        .map(|_| {
-            let start = Instant::now();
-            kit.ok(&["product", "list"]);
-            start.elapsed()
-        })
-        .min()
-        .expect("some runs");
-    assert!(fastest < Duration::from_millis(30), "{fastest:?}");
 }
 
 /// Every option of every command of datacube-core 1.9.22, from its click tree.
