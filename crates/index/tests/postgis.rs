@@ -262,11 +262,11 @@ async fn spatial_indexes_come_and_go() {
     assert_eq!((count(4326).as_str(), count(3577).as_str()), ("30", "0"));
     let some = [Scene::of_archive(&product("ls"), 3).id()];
     let n = index
-        .update_spatial_index(&[albers.clone()], &[], &some)
+        .update_spatial_index(std::slice::from_ref(&albers), &[], &some)
         .await;
     assert_eq!(n.expect("filled"), 1);
     let n = index
-        .update_spatial_index(&[albers.clone()], &[], &[])
+        .update_spatial_index(std::slice::from_ref(&albers), &[], &[])
         .await;
     assert_eq!(n.expect("filled"), 30);
     assert_eq!(count(3577), "30");
