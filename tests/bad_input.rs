@@ -329,9 +329,15 @@ fn documents_that_cannot_be_indexed() {
     assert_eq!((outcomes.len(), bad.len()), (6, 1), "{bad:?}");
     assert_says(&bad[0], &["other.odc-metadata.json", "id", "not-a-uuid"]);
 
-    let message = dc
+    let outcomes = dc
         .add_datasets(["/no/such/file.yaml"], &datacube::MatchOptions::default())
-        .expect_err("a path that is not there")
-        .to_string();
-    assert_says(&message, &["/no/such/file.yaml"]);
+        .expect("other paths would not be stopped by this one");
+    let [outcome] = &outcomes[..] else {
+        panic!("{outcomes:?}")
+    };
+    let error = outcome
+        .result
+        .as_ref()
+        .expect_err("a path that is not there");
+    assert_says(&error.to_string(), &["/no/such/file.yaml", "No such file"]);
 }
