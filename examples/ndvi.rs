@@ -9,7 +9,7 @@
 
 use datacube::prelude::*;
 
-fn main() -> datacube::Result<()> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let archive = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "target/demo/archive".to_owned());
