@@ -203,11 +203,15 @@ async fn python_works_on_what_this_program_made() {
             let ends = value.as_array().expect("four numbers").iter();
             ends.map(|end| end.as_f64().expect("a number")).collect()
         };
-        let pairs = numbers(extent)
-            .into_iter()
-            .zip(numbers(&told["extent"][id]));
-        for (theirs, ours) in pairs {
-            assert!((theirs - ours).abs() < 1e-6, "{id}: {theirs} {ours}");
+        // West, east, south, north. Python draws curved edges with few points, so
+        // that ours may reach a little further, never less far.
+        let [theirs, ours] = [numbers(extent), numbers(&told["extent"][id])];
+        for (side, outward) in [-1.0, 1.0, -1.0, 1.0].into_iter().enumerate() {
+            let further = outward * (ours[side] - theirs[side]);
+            assert!(
+                (-1e-6..1e-3).contains(&further),
+                "{id}: {ours:?}, Python's {theirs:?}"
+            );
         }
     }
     assert_eq!(rows(&cluster, "test_0"), rows(&cluster, "test_1"));
@@ -223,7 +227,9 @@ fn rows(cluster: &Cluster, database: &str) -> String {
         "SELECT dataset_ref, search_key, search_val FROM odc.dataset_search_string ORDER BY 1, 2; \
          SELECT dataset_ref, search_key, search_val FROM odc.dataset_search_datetime \
              ORDER BY 1, 2; \
-         SELECT dataset_ref, search_key, search_val FROM odc.dataset_search_num \
+         SELECT dataset_ref, search_key, trim_scale(lower(search_val)), \
+             trim_scale(upper(search_val)), lower_inc(search_val), upper_inc(search_val) \
+             FROM odc.dataset_search_num \
              WHERE search_key NOT IN ('lat', 'lon') ORDER BY 1, 2; \
          SELECT dataset_ref, search_key FROM odc.dataset_search_num ORDER BY 1, 2; \
          SELECT * FROM odc.dataset_lineage ORDER BY 1, 2; \
