@@ -9,7 +9,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use datacube_model::DType;
+use datacube_model::{DType, near_names};
 
 use crate::region::Region;
 
@@ -24,7 +24,7 @@ pub type SharedError = Arc<dyn StdError + Send + Sync + 'static>;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// No variable, dimension, coordinate, flag or function of that name.
-    #[error("no {kind} `{name}`{}; {}", in_place(.place), choices(.near, .available))]
+    #[error("no {kind} `{name}`{}; {}", in_place(.place), choices(.name, .available))]
     UnknownName {
         /// What was looked for: `variable`, `dimension`, `coordinate`, ...
         kind: &'static str,
@@ -32,8 +32,6 @@ pub enum Error {
         name: String,
         /// Where it was looked for; may be empty.
         place: String,
-        /// Names spelt much like it.
-        near: Vec<String>,
         /// All names that exist.
         available: Vec<String>,
     },
@@ -236,12 +234,10 @@ impl Error {
     ) -> Error {
         let name = name.into();
         let available: Vec<String> = available.into_iter().map(str::to_owned).collect();
-        let near = near_names(&name, available.iter().map(String::as_str));
         Error::UnknownName {
             kind,
             name,
             place: place.into(),
-            near,
             available,
         }
     }
@@ -280,27 +276,6 @@ impl Error {
     }
 }
 
-/// Up to three names that a typing error could have meant, best first.
-pub(crate) fn near_names<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let wanted = name.to_lowercase();
-    let mut scored: Vec<(f64, &str)> = names
-        .into_iter()
-        .filter_map(|other| {
-            let lower = other.to_lowercase();
-            let slips = strsim::osa_distance(&wanted, &lower);
-            let alike = strsim::jaro_winkler(&wanted, &lower);
-            let near = slips <= (wanted.chars().count() / 3).max(1) || alike >= 0.8;
-            near.then_some((alike, other))
-        })
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    scored
-        .into_iter()
-        .take(3)
-        .map(|(_, other)| other.to_owned())
-        .collect()
-}
-
 fn in_place(place: &str) -> String {
     if place.is_empty() {
         String::new()
@@ -309,11 +284,12 @@ fn in_place(place: &str) -> String {
     }
 }
 
-fn choices(near: &[String], all: &[String]) -> String {
+fn choices(name: &str, all: &[String]) -> String {
     const SHOWN: usize = 20;
     if all.is_empty() {
         return "there are none".to_owned();
     }
+    let near = near_names(name, all.iter().map(String::as_str));
     let mut text = String::new();
     if !near.is_empty() {
         text = format!("did you mean {}? ", near.join(", "));

@@ -1,5 +1,6 @@
 //! What can go wrong between a question and its pixels, and what to do about it.
 
+use datacube_model::near_names;
 use uuid::Uuid;
 
 /// The result of a facade call.
@@ -127,7 +128,7 @@ impl Error {
 /// `name` is not one of `known`: the near names first, all of them when they are few.
 fn unknown(kind: &str, name: &str, place: &str, known: &[String]) -> String {
     let mut text = format!("no {kind} `{name}` in {place}");
-    let near = near_names(name, known);
+    let near = near_names(name, known.iter().map(String::as_str));
     if !near.is_empty() {
         text += &format!("; did you mean {}?", near.join(" or "));
     }
@@ -137,25 +138,6 @@ fn unknown(kind: &str, name: &str, place: &str, known: &[String]) -> String {
         count => text += &format!("; it has {count}, among them {}", known[..20].join(", ")),
     }
     text
-}
-
-/// Up to three of `known` that a typing mistake could have turned into `name`.
-pub(crate) fn near_names<'a>(name: &str, known: &'a [String]) -> Vec<&'a str> {
-    let mut near: Vec<(usize, &str)> = known
-        .iter()
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(name, candidate),
-                candidate.as_str(),
-            )
-        })
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(name.len()) / 4)
-        .collect();
-    near.sort_unstable();
-    near.into_iter()
-        .take(3)
-        .map(|(_, candidate)| candidate)
-        .collect()
 }
 
 #[cfg(test)]
@@ -175,5 +157,11 @@ mod tests {
             error.to_string(),
             "no measurement `redd` in product `ls8`; did you mean red?; it has blue, green, red, nir"
         );
+    }
+
+    #[test]
+    fn a_result_is_cheap_to_hand_on() {
+        // What clippy's `result_large_err` allows in the code of those who use it.
+        assert!(size_of::<Error>() < 128, "{} bytes", size_of::<Error>());
     }
 }

@@ -155,16 +155,18 @@ fn a_bad_item_among_good_ones_stops_nothing() {
 
     // Without leave to make products the name of the missing one is told.
     let dc = empty();
-    let product = json!({"name": "aa", "description": "x", "metadata_type": "eo3", "metadata": {"product": {"name": "aa"}}, "measurements": []});
+    let product = json!({"name": "scenes", "description": "x", "metadata_type": "eo3", "metadata": {"product": {"name": "scenes"}}, "measurements": []});
     let file = folder.path().join("product.yaml");
     std::fs::write(&file, product.to_string()).expect("written");
     dc.add_products(&file).expect("read");
+    let lost = folder.path().join("5.json");
+    std::fs::write(&lost, item("lost", "scene").to_string()).expect("written");
     let outcomes = dc
-        .add_datasets([folder.path().join("1.json")], &MatchOptions::default())
+        .add_datasets([lost], &MatchOptions::default())
         .expect("an index");
     let error = outcomes[0].result.as_ref().unwrap_err().to_string();
     assert!(
-        error.contains("no product `a`") && error.contains("did you mean aa"),
+        error.contains("no product `scene`") && error.contains("did you mean scenes"),
         "{error}"
     );
 }

@@ -412,25 +412,7 @@ impl fmt::Display for Kind {
 
 /// The names of `known` that `name` was likely meant to be, nearest first.
 pub(crate) fn near_names<'a>(name: &str, known: &'a [String]) -> Vec<&'a str> {
-    let wanted = name.to_lowercase();
-    let mut near: Vec<(f64, &str)> = known
-        .iter()
-        .map(|candidate| {
-            let lower = candidate.to_lowercase();
-            let score = if lower.contains(&wanted) || wanted.contains(&lower) {
-                0.95
-            } else {
-                strsim::jaro_winkler(&wanted, &lower)
-            };
-            (score, candidate.as_str())
-        })
-        .filter(|(score, _)| *score >= 0.8)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    near.into_iter()
-        .take(3)
-        .map(|(_, candidate)| candidate)
-        .collect()
+    datacube_model::near_names(name, known.iter().map(String::as_str))
 }
 
 /// `a, b and 3 more`: a list that stays readable.

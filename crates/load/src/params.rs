@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use datacube_model::{DType, Number};
+use datacube_model::{DType, Number, near_names};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -359,12 +359,10 @@ impl BandParams {
 
 /// The error for a name that is none of `known`, with the nearest one.
 fn unknown(what: &str, found: &str, known: &[&str]) -> Error {
-    let near = known
-        .iter()
-        .map(|name| (strsim::jaro_winkler(found, name), name))
-        .filter(|&(likeness, _)| likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = near.map_or_else(String::new, |(_, name)| format!(", did you mean `{name}`?"));
+    let near = near_names(found, known.iter().copied());
+    let hint = near
+        .first()
+        .map_or_else(String::new, |name| format!(", did you mean `{name}`?"));
     let known = known.join(", ");
     Error::invalid(format!(
         "unknown {what} `{found}`{hint}; it has to be one of {known}"

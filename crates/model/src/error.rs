@@ -2,6 +2,7 @@
 
 use crate::document::DocumentErrors;
 use crate::flags::Label;
+use crate::near::owned_near_names;
 use crate::product::Mismatch;
 
 /// The result of this crate.
@@ -73,7 +74,7 @@ pub enum Error {
     /// A label that the flag does not have.
     #[error(
         "flag `{flag}` has no value {found}{}; it has {}",
-        did_you_mean(near),
+        did_you_mean(&near_labels(found, known)),
         labels(known)
     )]
     UnknownFlagValue {
@@ -81,8 +82,6 @@ pub enum Error {
         flag: String,
         /// The label that was asked for.
         found: Label,
-        /// Close labels, nearest first.
-        near: Vec<String>,
         /// All labels of the flag.
         known: Vec<Label>,
     },
@@ -225,6 +224,11 @@ fn list(names: &[String]) -> String {
     } else {
         names.join(", ")
     }
+}
+
+fn near_labels(found: &Label, known: &[Label]) -> Vec<String> {
+    let texts: Vec<String> = known.iter().map(Label::text).collect();
+    owned_near_names(&found.text(), texts.iter().map(String::as_str))
 }
 
 fn labels(labels: &[Label]) -> String {

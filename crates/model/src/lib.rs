@@ -12,6 +12,7 @@ mod error;
 pub mod flags;
 pub mod lineage;
 pub mod metadata_type;
+mod near;
 pub mod product;
 pub mod stac;
 
@@ -26,4 +27,5 @@ pub use error::{Error, Result};
 pub use flags::{FlagsDefinition, Label, MaskExpression, MaskRequest, MaskTest, MaskValue};
 pub use lineage::{Lineage, LineageDirection, LineageRelation};
 pub use metadata_type::{FieldKind, FieldValue, MetadataType, MetadataTypeLookup, SearchField};
+pub use near::near_names;
 pub use product::{LoadHints, Measurement, Product, match_product};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use datacube_model::near_names;
+
 use super::plane::{Plane, quantiles};
 use crate::export::Error;
 
@@ -99,16 +101,11 @@ impl FromStr for ColourMap {
         if let Some(name) = ColourMap::names().find(|name| *name == base) {
             return Ok(ColourMap { name, reversed });
         }
-        let mut near: Vec<_> = ColourMap::names()
-            .map(|name| (strsim::damerau_levenshtein(base, name), name))
-            .filter(|(distance, _)| *distance <= 2)
-            .collect();
-        near.sort_unstable();
-        let hint = match near.first() {
-            Some((_, name)) => format!("did you mean {name}? "),
+        let all: Vec<_> = ColourMap::names().collect();
+        let hint = match near_names(base, all.iter().copied()).first() {
+            Some(name) => format!("did you mean {name}? "),
             None => String::new(),
         };
-        let all: Vec<_> = ColourMap::names().collect();
         Err(Error::invalid(
             "a picture",
             format!(

@@ -28,10 +28,11 @@ pub use source::{Layer, MeasurementPath, MeasurementSource};
 pub use time::parse_time;
 pub use uri::resolve_uri;
 
-use crate::document::{DocumentErrors, Problem, near};
+use crate::document::{DocumentErrors, Problem};
 use crate::error::{Error, Result};
 use crate::lineage::Lineage;
 use crate::metadata_type::FieldValue;
+use crate::near::owned_near_names;
 use crate::product::Product;
 
 /// One place where a dataset is.
@@ -311,7 +312,7 @@ impl Dataset {
             .ok_or_else(|| Error::NotInDataset {
                 dataset: self.id().to_string(),
                 found: name.to_owned(),
-                near: near(name, self.content.measurements.keys().map(String::as_str)),
+                near: owned_near_names(name, self.content.measurements.keys().map(String::as_str)),
                 known: self.content.measurements.keys().cloned().collect(),
             })?;
         let mut uris: Vec<String> = if uri::is_absolute(&path.path) {

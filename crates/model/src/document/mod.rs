@@ -20,7 +20,7 @@ use serde_json::Value;
 
 pub use path::{DocPath, Step};
 pub use print::{to_json, to_yaml};
-pub(crate) use problem::near;
+pub(crate) use problem::excerpt;
 pub use problem::{DocumentErrors, DocumentKind, Problem, ProblemKind};
 pub(crate) use read::{Node, Report, number_of};
 pub(crate) use sniff::EO3_SCHEMA;

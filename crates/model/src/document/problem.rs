@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::DocPath;
+use crate::near::owned_near_names;
 
 /// The kinds of document that this crate knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +109,7 @@ impl Problem {
     }
 
     pub(crate) fn near<'a>(mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        self.near = near(name, known);
+        self.near = owned_near_names(name, known);
         self
     }
 
@@ -203,33 +204,8 @@ impl StdError for DocumentErrors {
     }
 }
 
-/// At most three of `known` that are close to `name`, nearest first.
-pub(crate) fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let lower = name.to_lowercase();
-    let mut scored: Vec<(f64, &str)> = known
-        .into_iter()
-        .map(|candidate| {
-            let other = candidate.to_lowercase();
-            let score = strsim::normalized_damerau_levenshtein(&lower, &other);
-            // `cloud` for `cloud_confidence`: a part of a name is close as well.
-            let part = lower.len() >= 3
-                && other.len() >= 3
-                && (other.contains(&lower) || lower.contains(&other));
-            (if part { score.max(0.65) } else { score }, candidate)
-        })
-        .filter(|(score, _)| *score >= 0.55)
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    scored.dedup_by(|a, b| a.1 == b.1);
-    scored
-        .into_iter()
-        .take(3)
-        .map(|(_, name)| name.to_owned())
-        .collect()
-}
-
 /// The value as JSON, cut when long.
-fn excerpt(value: &Value) -> String {
+pub(crate) fn excerpt(value: &Value) -> String {
     const MOST: usize = 60;
     let text = match value {
         Value::Object(map) if map.len() > 3 => format!("an object of {} keys", map.len()),
@@ -247,15 +223,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn near_names() {
-        let known = ["red", "green", "nir", "cloud", "cloud_confidence"];
-        assert_eq!(near("redd", known), ["red"]);
-        assert_eq!(near("Clod", known), ["cloud"]);
-        assert_eq!(near("cloud", known), ["cloud", "cloud_confidence"]);
-        assert!(near("swir", known).is_empty());
-    }
 
     #[test]
     fn messages_say_where_what_and_what_else() {

@@ -22,8 +22,9 @@ pub use describe::FlagDescription;
 pub use label::Label;
 pub use request::{MaskExpression, MaskRequest, MaskTest};
 
-use crate::document::{DocumentErrors, DocumentKind, Node, Problem, Report, near};
+use crate::document::{DocumentErrors, DocumentKind, Node, Problem, Report};
 use crate::error::{Error, Result};
+use crate::near::owned_near_names;
 
 /// The flags of one measurement.
 ///
@@ -98,11 +99,9 @@ impl Flag {
     }
 
     fn unknown_value(&self, flag: &str, found: &Label) -> Error {
-        let texts: Vec<String> = self.values.iter().map(|(_, label)| label.text()).collect();
         Error::UnknownFlagValue {
             flag: flag.to_owned(),
             found: found.clone(),
-            near: near(&found.text(), texts.iter().map(String::as_str)),
             known: self.values.iter().map(|(_, label)| label.clone()).collect(),
         }
     }
@@ -176,7 +175,7 @@ impl FlagsDefinition {
     pub fn flag(&self, name: &str) -> Result<&Flag> {
         self.flags.get(name).ok_or_else(|| Error::UnknownFlag {
             found: name.to_owned(),
-            near: near(name, self.flags.keys().map(String::as_str)),
+            near: owned_near_names(name, self.flags.keys().map(String::as_str)),
             known: self.flags.keys().cloned().collect(),
         })
     }

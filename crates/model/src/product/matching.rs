@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Product;
-use crate::document::DocPath;
+use crate::document::{DocPath, DocumentErrors, DocumentKind, Problem, ProblemKind, excerpt};
 use crate::error::{Error, Result};
 use crate::flags::Label;
 
@@ -39,12 +39,15 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is ", self.path)?;
+        match self.path.is_root() {
+            true => f.write_str("the document is ")?,
+            false => write!(f, "{} is ", self.path)?,
+        }
         match &self.found {
-            Some(found) => write!(f, "{found}")?,
+            Some(found) => f.write_str(&excerpt(found))?,
             None => f.write_str("missing")?,
         }
-        write!(f, " and not {}", self.expected)
+        write!(f, " and not {}", excerpt(&self.expected))
     }
 }
 
@@ -83,12 +86,21 @@ impl Product {
 /// The one product whose `metadata` the document contains.
 ///
 /// # Errors
-/// [`Error::NoMatchingProduct`], with what kept each product from matching, the
+/// [`Error::Document`] for what is no mapping, [`Error::NoMatchingProduct`], with what kept each product from matching, the
 /// nearest product first, and [`Error::SeveralMatchingProducts`].
 ///
 /// # Source
 /// datacube-core, `index/hl.py` (`product_matcher`) and `utils/changes.py` (`contains`).
 pub fn match_product(document: &Value, products: &[Arc<Product>]) -> Result<Arc<Product>> {
+    if !document.is_object() {
+        let found = Problem::new(
+            DocPath::root(),
+            ProblemKind::WrongType,
+            "a dataset document: a mapping of keys",
+        )
+        .found(document);
+        return Err(DocumentErrors::new(DocumentKind::Dataset, None, vec![found]).into());
+    }
     let mut mismatches = Vec::new();
     let mut matches = Vec::new();
     for product in products {
@@ -235,6 +247,12 @@ mod tests {
              ls9: properties.eo:platform is \"landsat-8\" and not \"landsat-9\"\n  \
              ls8: product.name is \"ls9\" and not \"ls8\""
         );
+        let text = json!("root:x:0:0 ".repeat(500));
+        let error = match_product(&text, &products)
+            .expect_err("text")
+            .to_string();
+        assert!(error.contains("a mapping of keys, found"), "{error}");
+        assert!(error.len() < 200, "{error}");
         let both = [products[0].clone(), product("any", json!({}))];
         let error = match_product(&json!({"product": {"name": "ls8"}}), &both).expect_err("two");
         assert!(error.to_string().contains("ls8, any"), "{error}");

@@ -20,9 +20,10 @@ pub use load::{GridSpecification, LoadHints, Storage};
 pub use matching::{Difference, Mismatch, match_product};
 pub use measurement::{Measurement, SpectralDefinition};
 
-use crate::document::{DocumentErrors, DocumentKind, Looks, Node, Problem, Report, near};
+use crate::document::{DocumentErrors, DocumentKind, Looks, Node, Problem, Report};
 use crate::error::{Error, Result};
 use crate::metadata_type::{MetadataType, MetadataTypeLookup};
+use crate::near::owned_near_names;
 
 /// A set of datasets with the same measurements.
 ///
@@ -223,7 +224,7 @@ impl Product {
                 Err(Error::UnknownMeasurement {
                     product: self.name.clone(),
                     found: name.to_owned(),
-                    near: near(name, known.map(String::as_str)),
+                    near: owned_near_names(name, known.map(String::as_str)),
                     known: self.measurements.keys().cloned().collect(),
                 })
             }
