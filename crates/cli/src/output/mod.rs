@@ -39,15 +39,20 @@ pub(crate) fn report_error(error: &anyhow::Error, chain: bool) {
 
 /// The causes joined by `: `, without saying twice what a cause repeats.
 fn one_line_each(error: &anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     let mut text = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string();
-        if !text.contains(&cause) {
-            if !text.is_empty() {
-                text += ": ";
-            }
-            text += &cause;
+    for (position, cause) in causes.iter().enumerate() {
+        // A place that the next cause begins with is named there.
+        let is_named_next = causes
+            .get(position + 1)
+            .is_some_and(|next| next.starts_with(cause.as_str()));
+        if is_named_next || text.contains(cause.as_str()) {
+            continue;
         }
+        if !text.is_empty() {
+            text += ": ";
+        }
+        text += cause;
     }
     text
 }

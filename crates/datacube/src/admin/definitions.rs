@@ -3,6 +3,7 @@
 //! A bad definition never stops the good ones of its file: each gets an
 //! outcome of its own.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,12 +75,9 @@ both! {
         options: &DefinitionOptions = *options,
     ) -> Vec<DocumentOutcome> {
         let mut outcomes = Vec::new();
-        for document in places::read_place(&path.to_string_lossy()).await? {
-            outcomes.push(DocumentOutcome {
-                location: document.uri,
-                name: name_of(&document.document),
-                result: add_metadata_type(&*index, document.document, options).await,
-            });
+        for (location, name, document) in definitions_at(&path).await? {
+            let result = add_metadata_type(&*index, document, options).await;
+            outcomes.push(DocumentOutcome { location, name, result });
         }
         Ok(outcomes)
     }
@@ -94,12 +92,9 @@ both! {
         options: &DefinitionOptions = *options,
     ) -> Vec<DocumentOutcome> {
         let mut outcomes = Vec::new();
-        for document in places::read_place(&path.to_string_lossy()).await? {
-            outcomes.push(DocumentOutcome {
-                location: document.uri,
-                name: name_of(&document.document),
-                result: add_product(&*index, document.document, options).await,
-            });
+        for (location, name, document) in definitions_at(&path).await? {
+            let result = add_product(&*index, document, options).await;
+            outcomes.push(DocumentOutcome { location, name, result });
         }
         Ok(outcomes)
     }
@@ -115,16 +110,9 @@ both! {
         options: &UpdateOptions = options.clone(),
     ) -> Vec<UpdatedDefinition> {
         let mut outcomes = Vec::new();
-        for document in places::read_place(&path.to_string_lossy()).await? {
-            let name = name_of(&document.document);
-            let result = match read_metadata_type(document.document) {
-                Ok(definition) => index
-                    .update_metadata_type(&definition, &options)
-                    .await
-                    .map_err(Into::into),
-                Err(error) => Err(error),
-            };
-            outcomes.push(UpdatedDefinition { location: document.uri, name, result });
+        for (location, name, document) in definitions_at(&path).await? {
+            let result = update_metadata_type(&*index, document, &options).await;
+            outcomes.push(UpdatedDefinition { location, name, result });
         }
         Ok(outcomes)
     }
@@ -140,16 +128,9 @@ both! {
         options: &UpdateOptions = options.clone(),
     ) -> Vec<UpdatedDefinition> {
         let mut outcomes = Vec::new();
-        for document in places::read_place(&path.to_string_lossy()).await? {
-            let name = name_of(&document.document);
-            let result = match read_product(&*index, document.document).await {
-                Ok(definition) => index
-                    .update_product(&definition, &options)
-                    .await
-                    .map_err(Into::into),
-                Err(error) => Err(error),
-            };
-            outcomes.push(UpdatedDefinition { location: document.uri, name, result });
+        for (location, name, document) in definitions_at(&path).await? {
+            let result = update_product(&*index, document, &options).await;
+            outcomes.push(UpdatedDefinition { location, name, result });
         }
         Ok(outcomes)
     }
@@ -172,8 +153,8 @@ both! {
     /// of the search fields.
     ///
     /// # Errors
-    /// [`Error::Index`](crate::Error::Index) for an unknown product, and for a
-    /// named one that lacks a field.
+    /// [`Error::Index`](crate::Error::Index) for an unknown product, for a named
+    /// one that lacks a field, and for a field that no product has.
     products_with_fields / products_with_fields_async (
         index,
         fields: &[String] = fields.to_vec(),
@@ -195,6 +176,22 @@ both! {
                     .into());
                 }
                 Some(_) => {}
+            }
+        }
+        if found.is_empty() && names.is_empty() {
+            let lacking = fields.iter().find(|field| !all.iter().any(|product| has_field(product, field)));
+            if let Some(field) = lacking {
+                let known: BTreeSet<&str> = all
+                    .iter()
+                    .flat_map(|product| product.metadata_type().fields().keys().map(String::as_str))
+                    .chain(NATIVE_FIELDS)
+                    .collect();
+                return Err(IndexError::UnknownField {
+                    field: field.clone(),
+                    products: Vec::new(),
+                    known: known.into_iter().map(str::to_owned).collect(),
+                }
+                .into());
             }
         }
         for name in &names {
@@ -223,11 +220,14 @@ fn has_field(product: &Product, field: &str) -> bool {
     NATIVE_FIELDS.contains(&field) || product.metadata_type().field(field).is_some()
 }
 
-fn name_of(document: &Value) -> Option<String> {
-    document
-        .get("name")
-        .and_then(Value::as_str)
-        .map(str::to_owned)
+/// The definitions of a file: where each stands, the name it gives itself, and it.
+async fn definitions_at(path: &Path) -> Result<Vec<(String, Option<String>, Value)>> {
+    let documents = places::read_place(&path.to_string_lossy()).await?;
+    let named = documents.into_iter().map(|located| {
+        let name = located.document["name"].as_str().map(str::to_owned);
+        (located.uri, name, located.document)
+    });
+    Ok(named.collect())
 }
 
 fn read_metadata_type(document: Value) -> Result<MetadataType> {
@@ -280,6 +280,24 @@ async fn add_product(
         Err(error) if error.is_not_found() => Ok(Added::New),
         Err(error) => Err(error.into()),
     }
+}
+
+async fn update_metadata_type(
+    index: &dyn Index,
+    document: Value,
+    options: &UpdateOptions,
+) -> Result<Updated> {
+    let definition = read_metadata_type(document)?;
+    Ok(index.update_metadata_type(&definition, options).await?)
+}
+
+async fn update_product(
+    index: &dyn Index,
+    document: Value,
+    options: &UpdateOptions,
+) -> Result<Updated> {
+    let product = read_product(index, document).await?;
+    Ok(index.update_product(&product, options).await?)
 }
 
 /// What adding a definition would give where there is one of its name.

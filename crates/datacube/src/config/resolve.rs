@@ -243,16 +243,16 @@ pub(super) fn resolve(
             .keys()
             .map(String::as_str)
             .collect();
+        let there_are = if known.is_empty() {
+            "no environment is configured; add it there, or give an index URL such as \
+             sqlite:index.db or postgresql://host/database"
+                .to_owned()
+        } else {
+            format!("there is {}", known.join(", "))
+        };
         return Err(Error::Config {
             place,
-            problem: format!(
-                "no environment `{environment}`; there is {}",
-                if known.is_empty() {
-                    "none".to_owned()
-                } else {
-                    known.join(", ")
-                }
-            ),
+            problem: format!("no environment `{environment}`; {there_are}"),
         });
     }
     let settings = read_settings(&lookup, &place)?;

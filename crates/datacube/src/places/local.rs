@@ -22,9 +22,18 @@ pub(super) async fn read_file(path: &Path) -> Result<(String, Vec<u8>)> {
 }
 
 fn file_error(path: &Path, error: &std::io::Error) -> Error {
+    let problem = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "there is no such file or folder; check the path".to_owned()
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "this account may not read it; check who owns it and its permissions".to_owned()
+        }
+        _ => error.to_string(),
+    };
     Error::File {
         path: path.display().to_string(),
-        problem: error.to_string(),
+        problem,
     }
 }
 

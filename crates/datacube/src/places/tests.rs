@@ -188,7 +188,7 @@ async fn folders_give_their_dataset_documents_in_order() {
         format!("{}/a/scene.json", root.display()),
     ])
     .await;
-    assert!(none[0].1.contains("No such file"), "{none:?}");
+    assert!(none[0].1.contains("no such file or folder"), "{none:?}");
     assert!(none.iter().any(|(_, id)| id == "a"), "{none:?}");
     let empty = none.iter().find(|(_, id)| id.contains("odc-metadata.yaml"));
     assert!(empty.is_some(), "{none:?}");

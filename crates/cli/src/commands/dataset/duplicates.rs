@@ -13,7 +13,10 @@ use crate::output::{self, Row, Rows};
 pub(super) fn run(dc: &Datacube, args: &DuplicatesArgs) -> Result<ExitCode> {
     let products = dc.products_with_fields(&args.fields, &args.products)?;
     if products.is_empty() {
-        bail!("no product has the fields {}", args.fields.join(", "));
+        bail!(
+            "no product has all of the fields {}",
+            args.fields.join(", ")
+        );
     }
     let columns = ["product"]
         .into_iter()
