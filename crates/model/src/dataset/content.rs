@@ -1,7 +1,7 @@
 //! What a dataset document says, read once.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datacube_geo::{Crs, GeoBox};
 use indexmap::IndexMap;
@@ -38,7 +38,7 @@ pub(super) struct Content {
     pub(super) extent: Extent,
     pub(super) measurements: IndexMap<String, MeasurementPath>,
     pub(super) time: (Timestamp, Timestamp),
-    pub(super) fields: IndexMap<String, FieldValue>,
+    pub(super) fields: Fields,
     pub(super) lineage: Lineage,
     pub(super) warnings: Vec<Problem>,
 }
@@ -130,7 +130,7 @@ struct Parts {
     extent: Extent,
     measurements: IndexMap<String, MeasurementPath>,
     time: (Timestamp, Timestamp),
-    fields: IndexMap<String, FieldValue>,
+    fields: Fields,
     lineage: Lineage,
 }
 
@@ -165,7 +165,7 @@ impl Parts {
         let grids = grids.and_then(|node| grid::read(&node, crs.as_ref()));
         let geometry = node.get("geometry").filter(|node| !node.value.is_null());
         let extent = match (&crs, &grids) {
-            (Some(crs), Some(grids)) => extent::read(node, geometry.as_ref(), crs, grids),
+            (Some(crs), Some(grids)) => extent::read(node, geometry.as_ref(), crs, grids, state),
             _ => None,
         };
         let measurements = source::read(node, &grid_names, product, state);
@@ -176,7 +176,7 @@ impl Parts {
             properties.map();
         }
         let time = time::read(node, product.metadata_type());
-        let fields = fields(node, product, extent.as_ref());
+        let fields = Fields::read(node, product, extent.as_ref(), state);
         let lineage = node
             .get("lineage")
             .map_or(Some(Lineage::default()), |node| lineage::read(&node));
@@ -194,47 +194,95 @@ impl Parts {
     }
 }
 
-/// The search fields that have a value. `extent` and `grid_spatial` are found
-/// as if the document had them in the layout before EO3, for that is where
-/// metadata types look for longitudes and latitudes.
-fn fields(
-    node: &Node<'_>,
+/// The search fields that have a value, in the order of the metadata type.
+///
+/// `extent` is found as if the document had it in the layout before EO3, for
+/// that is where metadata types look for longitudes and latitudes. As long as
+/// nobody has asked for the degrees, nobody has for these fields.
+pub(super) struct Fields {
+    /// Those that the document has itself.
+    written: IndexMap<String, FieldValue>,
+    all: OnceLock<IndexMap<String, FieldValue>>,
+}
+
+impl Fields {
+    fn read(node: &Node<'_>, product: &Product, extent: Option<&Extent>, state: State) -> Self {
+        let fault = |problem: Problem| {
+            let known = node
+                .report()
+                .problems()
+                .iter()
+                .any(|other| other.path == problem.path);
+            if !known {
+                node.report().problem(problem);
+            }
+        };
+        let written = extract(node.value, product, None, fault);
+        let all = OnceLock::new();
+        if state == State::New {
+            let values = extract(node.value, product, extent, fault);
+            // Nobody else has seen it yet.
+            let _ = all.set(values);
+        }
+        Fields { written, all }
+    }
+}
+
+/// Whether a field is looked for where datasets before EO3 had their extent.
+fn is_of_extent(offset: &[String]) -> bool {
+    offset.first().is_some_and(|key| key == "extent")
+}
+
+/// The values of fields in a document, those of an extent in that extent.
+fn extract(
+    document: &Value,
     product: &Product,
     extent: Option<&Extent>,
+    fault: impl Fn(Problem),
 ) -> IndexMap<String, FieldValue> {
-    let derived = extent.and_then(|extent| extent.lonlat).map(|bounds| {
+    let bounds = extent.and_then(|extent| extent.degrees().bounds);
+    let derived = bounds.map(|bounds| {
         json!({"extent": {
             "lon": {"begin": bounds.left, "end": bounds.right},
             "lat": {"begin": bounds.bottom, "end": bounds.top},
         }})
     });
     let find = |offset: &Vec<String>| {
-        if offset[0] == "extent" {
+        if is_of_extent(offset) {
             get_in(derived.as_ref()?, offset).cloned().map(Cow::Owned)
         } else {
-            get_in(node.value, offset).map(Cow::Borrowed)
+            get_in(document, offset).map(Cow::Borrowed)
         }
     };
-    let mut fields = IndexMap::new();
+    let mut values = IndexMap::new();
     for (name, field) in product.metadata_type().fields() {
         match field.extract_with(find) {
             Ok(Some(value)) => {
-                fields.insert(name.clone(), value);
+                values.insert(name.clone(), value);
             }
             Ok(None) => {}
-            Err(problem) => {
-                let known = node
-                    .report()
-                    .problems()
-                    .iter()
-                    .any(|other| other.path == problem.path);
-                if !known {
-                    node.report().problem(problem);
-                }
-            }
+            Err(problem) => fault(problem),
         }
     }
-    fields
+    values
+}
+
+impl Content {
+    pub(super) fn field(&self, name: &str) -> Option<&FieldValue> {
+        let field = self.product.metadata_type().field(name)?;
+        if field.offsets().any(|offset| is_of_extent(offset)) {
+            self.fields().get(name)
+        } else {
+            self.fields.written.get(name)
+        }
+    }
+
+    pub(super) fn fields(&self) -> &IndexMap<String, FieldValue> {
+        // What cannot be read was told when the document was.
+        self.fields
+            .all
+            .get_or_init(|| extract(&self.document, &self.product, Some(&self.extent), |_| {}))
+    }
 }
 
 /// Checks `location` and `locations`.

@@ -1,20 +1,65 @@
 //! Where a dataset has data, on the ground and in degrees.
 
+use std::sync::OnceLock;
+
 use datacube_geo::{BoundingBox, Crs, GeoBox, Geometry};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::content::State;
 use crate::document::{DocPath, Node, Problem, ProblemKind};
 
 /// Where a dataset has data.
 pub(super) struct Extent {
     pub(super) geometry: Geometry,
-    pub(super) lonlat: Option<BoundingBox>,
+    /// What the degrees are of, where that is more than `geometry`.
+    whole: Option<Geometry>,
+    /// Projecting outlines takes longer than all else that is read of a
+    /// document, so of one that an index holds they are worked out when asked for.
+    degrees: OnceLock<Degrees>,
+}
+
+/// An extent in degrees.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Degrees {
+    /// `None` where there are no longitudes, as on another planet.
+    pub(super) bounds: Option<BoundingBox>,
     pub(super) mid_longitude: Option<f64>,
 }
 
+impl Extent {
+    /// The range of longitudes and latitudes; none where they cannot be told.
+    pub(super) fn degrees(&self) -> Degrees {
+        *self
+            .degrees
+            .get_or_init(|| self.work_out_degrees().unwrap_or_default())
+    }
+
+    fn work_out_degrees(&self) -> datacube_geo::Result<Degrees> {
+        let whole = self.whole.as_ref().unwrap_or(&self.geometry);
+        let degrees = whole.lonlat_bounds().and_then(|bounds| {
+            let mid_longitude = match bounds {
+                // Around a pole the middle of the range says nothing.
+                Some(bounds) if bounds.span_x() >= 360.0 => self.geometry.mid_longitude()?,
+                Some(bounds) => Some(in_world(bounds.center().x)),
+                None => None,
+            };
+            Ok(Degrees {
+                bounds,
+                mid_longitude,
+            })
+        });
+        match degrees {
+            // Another planet, or a CRS that PROJ cannot leave: the pixels are there all the same.
+            Err(datacube_geo::Error::NoTransform { .. }) => Ok(Degrees::default()),
+            other => other,
+        }
+    }
+}
+
 /// The extent: `geometry`, else the outline of the default grid; its degrees
-/// are those of `geometry`, else of all grids together.
+/// are those of `geometry`, else of all grids together. Whether it has degrees
+/// is looked into for new documents.
 ///
 /// # Source
 /// datacube-core, `datacube/index/eo3.py` (`eo3_grid_spatial`).
@@ -23,50 +68,43 @@ pub(super) fn read(
     geometry: Option<&Node<'_>>,
     crs: &Crs,
     grids: &IndexMap<String, GeoBox>,
+    state: State,
 ) -> Option<Extent> {
     let (valid, place) = match geometry {
         Some(node) => (polygons(node, crs)?, node.clone()),
         None => (grids["default"].extent(), document.get("grids")?),
     };
-    let all = if geometry.is_none() && grids.len() > 1 {
+    let whole = if geometry.is_none() && grids.len() > 1 {
         let outlines: Vec<Geometry> = grids.values().map(GeoBox::extent).collect();
-        Geometry::union(&outlines)
-            .ok()
-            .flatten()
-            .unwrap_or_else(|| valid.clone())
+        Geometry::union(&outlines).ok().flatten()
     } else {
-        valid.clone()
+        None
     };
-    let degrees = all.lonlat_bounds().and_then(|bounds| {
-        let middle = match bounds {
-            // Around a pole the middle of the range says nothing.
-            Some(bounds) if bounds.span_x() >= 360.0 => valid.mid_longitude()?,
-            Some(bounds) => Some(in_world(bounds.center().x)),
-            None => None,
-        };
-        Ok((bounds, middle))
-    });
-    let (lonlat, mid_longitude) = match degrees {
-        Ok(degrees) => degrees,
-        // Another planet, or a CRS that PROJ cannot leave: the pixels are there all the same.
-        Err(datacube_geo::Error::NoTransform { .. }) => (None, None),
-        Err(error) => {
-            let problem = Problem::new(
-                place.path,
-                ProblemKind::BadValue,
-                "coordinates that have a longitude and a latitude",
-            );
-            document
-                .report()
-                .problem(problem.found_text("others").cause(error));
-            return None;
-        }
-    };
-    Some(Extent {
+    let extent = Extent {
         geometry: valid,
-        lonlat,
-        mid_longitude,
-    })
+        whole,
+        degrees: OnceLock::new(),
+    };
+    if state == State::New {
+        match extent.work_out_degrees() {
+            Ok(degrees) => {
+                // Nobody else has seen it yet.
+                let _ = extent.degrees.set(degrees);
+            }
+            Err(error) => {
+                let problem = Problem::new(
+                    place.path,
+                    ProblemKind::BadValue,
+                    "coordinates that have a longitude and a latitude",
+                );
+                document
+                    .report()
+                    .problem(problem.found_text("others").cause(error));
+                return None;
+            }
+        }
+    }
+    Some(extent)
 }
 
 /// A longitude between -180 and 180.

@@ -245,13 +245,13 @@ impl Dataset {
     /// `right` is above 180. `None` where the extent has no longitudes, as on
     /// another planet.
     pub fn lonlat_bounds(&self) -> Option<BoundingBox> {
-        self.content.extent.lonlat
+        self.content.extent.degrees().bounds
     }
 
     /// The longitude in the middle of the dataset, -180 to 180, also for one
     /// over the antimeridian; solar time goes by it.
     pub fn mid_longitude(&self) -> Option<f64> {
-        self.content.extent.mid_longitude
+        self.content.extent.degrees().mid_longitude
     }
 
     /// When it was acquired, from first to last; the same instant twice where
@@ -269,12 +269,12 @@ impl Dataset {
     /// The value of a search field of the metadata type; `None` where the type
     /// has no such field or the document no such value.
     pub fn field(&self, name: &str) -> Option<&FieldValue> {
-        self.content.fields.get(name)
+        self.content.field(name)
     }
 
     /// The search fields that have a value, in the order of the metadata type.
     pub fn fields(&self) -> &IndexMap<String, FieldValue> {
-        &self.content.fields
+        self.content.fields()
     }
 
     /// The datasets that this one was made from.

@@ -172,6 +172,15 @@ impl SearchField {
         self.extract_with(|offset| super::get_in(document, offset).map(Cow::Borrowed))
     }
 
+    /// Every path to the field.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = &Offset> {
+        let (first, others): (_, [&[Offset]; 2]) = match &self.source {
+            FieldSource::Offset(offset) => (Some(offset), [&[], &[]]),
+            FieldSource::Range { min, max } => (None, [min, max]),
+        };
+        first.into_iter().chain(others.into_iter().flatten())
+    }
+
     /// As [`Self::extract`], from whatever finds a value at an offset.
     pub(crate) fn extract_with<'d>(
         &self,
