@@ -40,7 +40,7 @@ pub(crate) enum Column {
 }
 
 /// A value as it is compared: of ranges first the lower end, then the upper.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Key {
     Text(String),
     /// Numbers as [`sortable`] integers, times in microseconds, booleans.
@@ -123,15 +123,55 @@ impl Column {
         })
     }
 
+    /// Whether the value to show is known without the document. Times are not
+    /// among them: a document may have them finer than an index keeps them.
+    pub(crate) fn is_told_by_rows(&self) -> bool {
+        match self {
+            Column::Id
+            | Column::Product
+            | Column::MetadataType
+            | Column::Archived
+            | Column::IndexedTime
+            | Column::Uri => true,
+            Column::Time | Column::Lat | Column::Lon | Column::Stored(_) => false,
+        }
+    }
+
+    /// As [`Column::value`], of a column that [`Column::is_told_by_rows`].
+    pub(crate) fn value_of_row(
+        &self,
+        id: Uuid,
+        product: &Product,
+        archived: Option<Timestamp>,
+        indexed: Option<Timestamp>,
+        uri: Option<&str>,
+    ) -> Value {
+        match self {
+            Column::Id => id.to_string().into(),
+            Column::Product => product.name().into(),
+            Column::MetadataType => product.metadata_type().name().into(),
+            Column::Archived => shown_time(archived),
+            Column::IndexedTime => shown_time(indexed),
+            Column::Uri => uri.into(),
+            Column::Time | Column::Lat | Column::Lon | Column::Stored(_) => Value::Null,
+        }
+    }
+
     /// The value to show; null for none.
     pub(crate) fn value(&self, dataset: &Dataset) -> Value {
         match self {
-            Column::Id => dataset.id().to_string().into(),
-            Column::Product => dataset.product().name().into(),
-            Column::MetadataType => dataset.product().metadata_type().name().into(),
-            Column::Archived => shown_time(dataset.archived()),
-            Column::IndexedTime => shown_time(dataset.indexed()),
-            Column::Uri => dataset.uri().into(),
+            Column::Id
+            | Column::Product
+            | Column::MetadataType
+            | Column::Archived
+            | Column::IndexedTime
+            | Column::Uri => self.value_of_row(
+                dataset.id(),
+                dataset.product(),
+                dataset.archived(),
+                dataset.indexed(),
+                dataset.uri(),
+            ),
             Column::Time => {
                 let (begin, end) = dataset.time_range();
                 json!({"begin": begin.to_string(), "end": end.to_string()})

@@ -16,6 +16,7 @@
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
+mod limit;
 mod peer;
 mod queries;
 
@@ -34,6 +35,9 @@ use futures::StreamExt;
 const PRODUCT: &str = "ls8_c2l2";
 
 const BATCH: usize = 1000;
+
+/// Documents are read and added end to end up to this number; rates do not change after it.
+const MOST_PARSED: u64 = 10_000;
 
 /// Times of one index: what was measured, and its value; rates in 1/s, searches
 /// in ms at the median.
@@ -79,7 +83,12 @@ async fn sqlite(n_datasets: u64) -> Figures {
         .expect("opened");
     println!("\n{n_datasets} datasets in one SQLite file");
     let size = || std::fs::metadata(&path).map_or(0, |file| file.len());
-    measure(n_datasets, &index, size).await
+    let mut figures = measure(n_datasets, &index, size).await;
+    let other = EmbeddedIndex::open(&folder.path().join("other.db"), &OpenOptions::new())
+        .await
+        .expect("opened");
+    parse_and_add(n_datasets, &other, &mut figures).await;
+    figures
 }
 
 async fn postgis(n_datasets: u64, cluster: &Cluster) -> Figures {
@@ -88,19 +97,56 @@ async fn postgis(n_datasets: u64, cluster: &Cluster) -> Figures {
         .await
         .expect("opened");
     println!("\n{n_datasets} datasets in PostGIS");
-    let name = url
-        .trim_start_matches("postgresql:///")
-        .split('?')
-        .next()
-        .expect("a name")
-        .to_owned();
+    let name = name_of(&url);
     let size = || {
         // What a server does by itself a little later.
         cluster.sql(&name, "VACUUM ANALYZE");
         let size = cluster.sql(&name, "SELECT pg_database_size(current_database())");
         size.parse().expect("a number of bytes")
     };
-    measure(n_datasets, &index, size).await
+    let mut figures = measure(n_datasets, &index, size).await;
+    let other = cluster.database();
+    let index = PostgisIndex::open(&other, &OpenOptions::new())
+        .await
+        .expect("opened");
+    parse_and_add(n_datasets, &index, &mut figures).await;
+    limit::measure(cluster, &name_of(&other));
+    figures
+}
+
+/// The name of the database of an address.
+fn name_of(url: &str) -> String {
+    let name = url.trim_start_matches("postgresql:///").split('?').next();
+    name.expect("a name").to_owned()
+}
+
+/// Fills another empty index with new documents, which are read on all cores
+/// while those before them are written, as `datacube dataset add` does it.
+async fn parse_and_add(n_datasets: u64, index: &dyn Index, figures: &mut Figures) {
+    index.init(&InitOptions::default()).await.expect("made");
+    let product = product_of(PRODUCT, &MetadataType::eo3());
+    index.add_product(&product).await.expect("added");
+    let n_datasets = n_datasets.min(MOST_PARSED);
+    let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let started = Instant::now();
+    let numbers: Vec<u64> = (0..n_datasets).collect();
+    let mut parsed = futures::stream::iter(numbers.chunks(BATCH))
+        .map(|batch| {
+            let (batch, product) = (batch.to_vec(), product.clone());
+            tokio::task::spawn_blocking(move || -> Vec<Dataset> {
+                let of = |n| Scene::of_archive(&product, n).dataset();
+                batch.into_iter().map(of).collect()
+            })
+        })
+        .buffered(n_cores);
+    while let Some(datasets) = parsed.next().await {
+        let datasets = datasets.expect("parsed");
+        let outcomes = index.add_datasets(datasets, &AddOptions::default()).await;
+        assert!(outcomes.expect("written").iter().all(AddOutcome::is_added));
+    }
+    let rate = per_second(n_datasets, started.elapsed());
+    println!("  parse and add        {rate:>9.0} / s   ({n_datasets} into an empty index)");
+    figures.insert("parse_and_add".to_owned(), rate);
 }
 
 /// Fills an empty index and searches it; `size` tells its bytes.
@@ -134,8 +180,6 @@ async fn measure(n_datasets: u64, index: &dyn Index, size: impl Fn() -> u64) -> 
         per_second(n_datasets, in_making)
     );
     figures.insert("bulk_add".to_owned(), rate);
-    let end_to_end = per_second(n_datasets, in_adding + in_making);
-    figures.insert("parse_and_add".to_owned(), end_to_end);
     println!("  size                 {:>9.1} MB", to_f64(size()) / 1e6);
 
     let before = peak_memory_mb();

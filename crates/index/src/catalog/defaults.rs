@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use datacube_geo::{Crs, Geometry};
+use datacube_model::Dataset;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde_json::Value;
 use uuid::Uuid;
@@ -57,13 +58,21 @@ pub(super) fn search_returning<'a, I: Index + ?Sized>(
 ) -> BoxStream<'a, Result<Vec<Value>>> {
     let begun = async move {
         let columns = Column::all(&names, &query, &index.products().await?)?;
-        let rows = index.search(&query).map_ok(move |dataset| {
-            let values = columns.iter().map(|column| column.value(&dataset));
-            values.collect()
-        });
-        Ok(rows)
+        Ok(shown(index.search(&query), columns))
     };
     stream::once(begun).try_flatten().boxed()
+}
+
+/// Columns of datasets.
+pub(crate) fn shown<'a>(
+    datasets: BoxStream<'a, Result<Dataset>>,
+    columns: Vec<Column>,
+) -> BoxStream<'a, Result<Vec<Value>>> {
+    let rows = datasets.map_ok(move |dataset| {
+        let values = columns.iter().map(|column| column.value(&dataset));
+        values.collect()
+    });
+    rows.boxed()
 }
 
 pub(super) async fn count_by_product<I: Index + ?Sized>(

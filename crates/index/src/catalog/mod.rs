@@ -7,6 +7,7 @@
 //! border is a value of the model: no rows, no connections, no SQL.
 
 mod defaults;
+pub(crate) use defaults::shown;
 mod ext;
 mod options;
 mod outcomes;

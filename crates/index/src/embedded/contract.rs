@@ -5,16 +5,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datacube_geo::{Crs, Geometry};
 use datacube_model::{Dataset, LineageDirection, LineageRelation, MetadataType, Product};
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{EmbeddedIndex, connect};
 use crate::catalog::{
     AddOptions, AddOutcome, Added, ArchiveReport, DeleteOptions, DeleteOutcome, Duplicates, Index,
     IndexInfo, InitOptions, InitOutcome, LineageOptions, LineageReport, PurgeOptions, PurgeReport,
-    UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated,
+    UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, shown,
 };
+use crate::columns::Column;
 use crate::error::{Error, Result};
 use crate::locations;
 use crate::migrate;
@@ -244,6 +246,24 @@ impl Index for EmbeddedIndex {
 
     async fn spatial_extent(&self, query: &Query, crs: &Crs) -> Result<Option<Geometry>> {
         self.area_of(query, crs).await
+    }
+
+    fn search_returning<'a>(
+        &'a self,
+        query: &Query,
+        fields: &[String],
+    ) -> BoxStream<'a, Result<Vec<Value>>> {
+        let (query, fields) = (query.clone(), fields.to_vec());
+        let begun = async move {
+            let known = self.current_definitions().await?;
+            let columns = Column::all(&fields, &query, &known.product_list())?;
+            Ok(if columns.iter().all(Column::is_told_by_rows) {
+                self.stream_rows(query, columns)
+            } else {
+                shown(self.stream(query), columns)
+            })
+        };
+        stream::once(begun).try_flatten().boxed()
     }
 
     async fn last_change(&self, product: &str) -> Result<Option<Timestamp>> {

@@ -103,13 +103,63 @@ impl EmbeddedIndex {
         Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
     }
 
+    /// The rows of those keys without their documents, in their order; those
+    /// that are gone by now are left out.
+    pub(super) async fn rows_by_keys(
+        &self,
+        keys: &[i64],
+        known: &Arc<Definitions>,
+    ) -> Result<Vec<PlainRow>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.reader().await?;
+        // In the order of the list, for the loop over it is the outer one.
+        let rows: Vec<PlainColumns> = sqlx::query_as(
+            "SELECT d.id, d.product, d.archived_us, d.indexed_us, ( \
+                 SELECT l.uri FROM location AS l \
+                 WHERE l.dataset = d.key AND l.archived_us IS NULL \
+                 ORDER BY l.priority LIMIT 1) \
+             FROM json_each(?1) AS given CROSS JOIN dataset AS d ON d.key = given.value \
+             ORDER BY given.key",
+        )
+        .bind(list_of(keys))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(self.place.failed("read datasets"))?;
+        let is_known = |row: &PlainColumns| known.product_by_key(row.1).is_some();
+        let known = if rows.iter().all(is_known) {
+            Arc::clone(known)
+        } else {
+            // A product came since.
+            self.definitions_seen_by(&mut connection).await?
+        };
+        rows.into_iter()
+            .map(|(id, product, archived_us, indexed_us, uri)| {
+                let product = known
+                    .product_by_key(product)
+                    .ok_or_else(|| Error::Corrupt {
+                        url: self.place.url.clone(),
+                        what: format!("dataset {id}"),
+                        reason: format!("its product, number {product}, is not there"),
+                    })?;
+                Ok(PlainRow {
+                    id,
+                    product: Arc::clone(product),
+                    archived_us,
+                    indexed_us,
+                    uri,
+                })
+            })
+            .collect()
+    }
+
     async fn rows_of(
         &self,
         connection: &mut SqliteConnection,
         keys: &[i64],
         known: &Arc<Definitions>,
     ) -> Result<(Vec<DatasetRow>, Arc<Definitions>)> {
-        let list: Vec<String> = keys.iter().map(i64::to_string).collect();
         let rows: Vec<DatasetRow> = sqlx::query_as(
             "SELECT d.key, d.product, d.archived_us, d.indexed_us, t.text, ( \
                  SELECT json_group_array(json_array(l.uri, l.archived_us) ORDER BY l.priority) \
@@ -118,7 +168,7 @@ impl EmbeddedIndex {
              CROSS JOIN dataset AS d ON d.key = given.value \
              CROSS JOIN document AS t ON t.dataset = d.key",
         )
-        .bind(format!("[{}]", list.join(",")))
+        .bind(list_of(keys))
         .fetch_all(&mut *connection)
         .await
         .map_err(self.place.failed("read datasets"))?;
@@ -168,6 +218,25 @@ impl EmbeddedIndex {
         }
         self.definitions_seen_by(connection).await
     }
+}
+
+/// Id, key of the product, times of archiving and of indexing, first active location.
+type PlainColumns = (Uuid, i64, Option<i64>, i64, Option<String>);
+
+/// A dataset without its document.
+pub(super) struct PlainRow {
+    pub(super) id: Uuid,
+    pub(super) product: Arc<Product>,
+    pub(super) archived_us: Option<i64>,
+    pub(super) indexed_us: i64,
+    /// The first active location.
+    pub(super) uri: Option<String>,
+}
+
+/// Keys as SQLite's `json_each` takes them.
+fn list_of(keys: &[i64]) -> String {
+    let list: Vec<String> = keys.iter().map(i64::to_string).collect();
+    format!("[{}]", list.join(","))
 }
 
 fn made(row: DatasetRow, known: &Definitions, url: &str) -> Result<(i64, Dataset)> {

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use datacube_model::Dataset;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use serde_json::Value;
 
 use super::EmbeddedIndex;
 use super::definitions::Definitions;
 use super::plan::{Place, Plan};
 use super::sorted::Reached;
+use crate::columns::Column;
 use crate::error::Result;
 use crate::query::Query;
 use crate::resolve::Resolved;
+use crate::time_range::from_micros;
 
 /// The first page is small, so that the first dataset comes soon; the pages
 /// after it grow to the largest.
@@ -40,13 +43,48 @@ struct Search {
 impl EmbeddedIndex {
     /// The datasets that a query finds.
     pub(super) fn stream(&self, query: Query) -> BoxStream<'_, Result<Dataset>> {
+        let datasets = self.pages(query).and_then(move |(known, keys)| async move {
+            let datasets = self.read_by_keys(&keys, &known).await?;
+            Ok(stream::iter(datasets.into_iter().map(Ok)))
+        });
+        datasets.try_flatten().boxed()
+    }
+
+    /// Columns of what a query finds, all of them told by rows.
+    pub(super) fn stream_rows(
+        &self,
+        query: Query,
+        columns: Vec<Column>,
+    ) -> BoxStream<'_, Result<Vec<Value>>> {
+        let columns = Arc::new(columns);
+        let rows = self.pages(query).and_then(move |(known, keys)| {
+            let columns = Arc::clone(&columns);
+            async move {
+                let rows = self.rows_by_keys(&keys, &known).await?;
+                let shown = rows.into_iter().map(move |row| {
+                    let value = |column: &Column| {
+                        column.value_of_row(
+                            row.id,
+                            &row.product,
+                            row.archived_us.map(from_micros),
+                            Some(from_micros(row.indexed_us)),
+                            row.uri.as_deref(),
+                        )
+                    };
+                    Ok(columns.iter().map(value).collect())
+                });
+                Ok(stream::iter(shown))
+            }
+        });
+        rows.try_flatten().boxed()
+    }
+
+    /// The keys of what a query finds, page after page.
+    fn pages(&self, query: Query) -> BoxStream<'_, Result<(Arc<Definitions>, Vec<i64>)>> {
         let begun = stream::once(async move { self.begin_search(&query).await });
         let pages = begun
             .map_ok(move |search| stream::try_unfold(search, move |search| self.next_page(search)));
-        let datasets = pages
-            .try_flatten()
-            .map_ok(|page| stream::iter(page.into_iter().map(Ok)));
-        datasets.try_flatten().boxed()
+        pages.try_flatten().boxed()
     }
 
     async fn begin_search(&self, query: &Query) -> Result<Option<Search>> {
@@ -78,11 +116,11 @@ impl EmbeddedIndex {
         }))
     }
 
-    /// The next datasets, and the search to go on with.
+    /// The next keys, and the search to go on with.
     async fn next_page(
         &self,
         search: Option<Search>,
-    ) -> Result<Option<(Vec<Dataset>, Option<Search>)>> {
+    ) -> Result<Option<((Arc<Definitions>, Vec<i64>), Option<Search>)>> {
         let Some(mut search) = search else {
             return Ok(None);
         };
@@ -105,8 +143,7 @@ impl EmbeddedIndex {
             .map(|place| place.key)
             .collect();
         search.left -= keys.len();
-        let datasets = self.read_by_keys(&keys, &search.known).await?;
-        Ok(Some((datasets, Some(search))))
+        Ok(Some(((Arc::clone(&search.known), keys), Some(search))))
     }
 
     async fn walk_on(&self, search: &mut Search) -> Result<()> {

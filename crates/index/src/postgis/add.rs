@@ -29,13 +29,18 @@ use crate::relations::Relations;
 use crate::time_range::{from_micros, micros};
 
 /// Datasets of one round of statements.
-const CHUNK: usize = 500;
+const CHUNK: usize = 250;
 
 /// Rounds that are made ahead of the one that is written.
-const AHEAD: usize = 2;
+const AHEAD: usize = 3;
 
 /// How often a batch is written again when it got in another's way.
 const ATTEMPTS: u32 = 6;
+
+/// Documents are compressed by lz4 where the server has it, for the default
+/// takes longer than all else that is done to them.
+const COMPRESS_FAST: &str = "SELECT set_config(name, 'lz4', TRUE) FROM pg_settings \
+    WHERE name = 'default_toast_compression' AND 'lz4' = ANY(enumvals)";
 
 /// What is known of a document under an id.
 enum Known {
@@ -94,6 +99,10 @@ impl PostgisIndex {
             })
             .buffered(AHEAD);
         let mut transaction = self.begin("add datasets").await?;
+        sqlx::query(COMPRESS_FAST)
+            .execute(&mut *transaction)
+            .await
+            .map_err(self.failed("add datasets"))?;
         if has_lineage {
             self.lock(&mut transaction, Lock::Lineage).await?;
         }

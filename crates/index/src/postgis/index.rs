@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datacube_geo::Crs;
+use datacube_geo::{Crs, Geometry};
 use datacube_model::{Dataset, LineageDirection, LineageRelation, MetadataType, Product};
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
@@ -15,10 +15,11 @@ use super::definitions::Definitions;
 use super::types::{Instant, Json};
 use super::{PostgisIndex, retried, schema};
 use crate::catalog::{
-    AddOptions, AddOutcome, Added, ArchiveReport, DeleteOptions, DeleteOutcome, Index, IndexInfo,
-    InitOptions, InitOutcome, LineageOptions, LineageReport, PurgeOptions, PurgeReport,
-    UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, User,
+    AddOptions, AddOutcome, Added, ArchiveReport, DeleteOptions, DeleteOutcome, Duplicates, Index,
+    IndexInfo, InitOptions, InitOutcome, LineageOptions, LineageReport, PurgeOptions, PurgeReport,
+    UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, User, shown,
 };
+use crate::columns::Column;
 use crate::differences::same;
 use crate::error::{Error, Kind, Result};
 use crate::locations;
@@ -224,6 +225,32 @@ impl Index for PostgisIndex {
 
     async fn temporal_extent(&self, query: &Query) -> Result<Option<TimeRange>> {
         self.times_of(query).await
+    }
+
+    async fn spatial_extent(&self, query: &Query, crs: &Crs) -> Result<Option<Geometry>> {
+        self.area_of(query, crs).await
+    }
+
+    async fn duplicates(&self, query: &Query, fields: &[String]) -> Result<Vec<Duplicates>> {
+        self.groups_of_equals(query, fields).await
+    }
+
+    fn search_returning<'a>(
+        &'a self,
+        query: &Query,
+        fields: &[String],
+    ) -> BoxStream<'a, Result<Vec<Value>>> {
+        let (query, fields) = (query.clone(), fields.to_vec());
+        let begun = async move {
+            let known = self.session().await?.known;
+            let columns = Column::all(&fields, &query, &known.product_list())?;
+            Ok(if columns.iter().all(Column::is_told_by_rows) {
+                self.stream_rows(query, columns)
+            } else {
+                shown(self.stream(query), columns)
+            })
+        };
+        stream::once(begun).try_flatten().boxed()
     }
 
     async fn last_change(&self, product: &str) -> Result<Option<Timestamp>> {

@@ -16,6 +16,7 @@ mod geometry;
 mod index;
 mod lineage;
 mod mark;
+mod met;
 mod places;
 mod plan;
 mod population;
@@ -54,6 +55,9 @@ type Transaction = sqlx::Transaction<'static, Postgres>;
 
 /// How often a read is done again on a new connection when the server went away.
 const READ_ATTEMPTS: u32 = 7;
+
+/// A connection that was used so short a time ago is taken to be alive.
+const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
 /// Runs a statement that reads on a pooled connection; on another one when the
 /// first turns out to be dead, as after a restart of the server.
@@ -148,6 +152,17 @@ impl PostgisIndex {
             .max_connections(address.max_connections)
             .acquire_timeout(address.connect_timeout)
             .idle_timeout(Duration::from_secs(60))
+            // A round trip for each statement would be most of a short search;
+            // reads are done again where the server went away in between.
+            .test_before_acquire(false)
+            .before_acquire(|connection, met| {
+                Box::pin(async move {
+                    if met.idle_for > TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(address.options.clone());
         let index = PostgisIndex {
             address,
@@ -226,7 +241,13 @@ impl PostgisIndex {
                 reason: "it was opened for reading only".to_owned(),
             });
         }
-        let mut transaction = self.pool.begin().await.map_err(self.failed(action))?;
+        let mut attempt = 0;
+        let mut transaction = loop {
+            match self.pool.begin().await {
+                Err(error) if self.may_retry(&error, attempt).await => attempt += 1,
+                other => break other.map_err(self.failed(action))?,
+            }
+        };
         sqlx::query("SELECT set_config('datacube.in_step', 'on', TRUE)")
             .execute(&mut *transaction)
             .await

@@ -1,12 +1,16 @@
 //! Searching and counting: a plan, then page after page.
 
+use std::sync::Arc;
+
 use datacube_model::Dataset;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::met::{Met, Wanted};
 use super::plan::{Place, Plan, Scope};
 use super::{PostgisIndex, Session};
-use crate::columns::Key;
+use crate::columns::{Column, Key};
 use crate::error::Result;
 use crate::query::Query;
 use crate::resolve::Resolved;
@@ -36,13 +40,64 @@ struct Search {
 impl PostgisIndex {
     /// The datasets that a query finds.
     pub(super) fn stream(&self, query: Query) -> BoxStream<'_, Result<Dataset>> {
+        let pages = self.pages(query);
+        let datasets = pages.and_then(move |(session, ids)| async move {
+            let datasets = self.read_some(&session, &ids).await?;
+            Ok(stream::iter(datasets.into_iter().map(Ok)))
+        });
+        datasets.try_flatten().boxed()
+    }
+
+    /// Columns of what a query finds, all of them told by rows.
+    pub(super) fn stream_rows(
+        &self,
+        query: Query,
+        columns: Vec<Column>,
+    ) -> BoxStream<'_, Result<Vec<Value>>> {
+        let columns = Arc::new(columns);
+        let rows = self.pages(query).and_then(move |(session, ids)| {
+            let columns = Arc::clone(&columns);
+            async move {
+                let wanted = Wanted::for_keys(columns.iter());
+                let met = self.met(&session, &ids, wanted).await?;
+                let rows = met.into_iter().map(move |met| {
+                    let values = columns.iter().map(|column| met.shown(column));
+                    Ok(values.collect())
+                });
+                Ok(stream::iter(rows))
+            }
+        });
+        rows.try_flatten().boxed()
+    }
+
+    /// The ids that a query finds, page after page.
+    fn pages(&self, query: Query) -> BoxStream<'_, Result<(Session, Vec<Uuid>)>> {
         let begun = stream::once(async move { self.begin_search(&query).await });
         let pages = begun
             .map_ok(move |search| stream::try_unfold(search, move |search| self.next_page(search)));
-        let datasets = pages
-            .try_flatten()
-            .map_ok(|page| stream::iter(page.into_iter().map(Ok)));
-        datasets.try_flatten().boxed()
+        pages.try_flatten().boxed()
+    }
+
+    /// Gives everything that a query finds to `each`, whatever its limit and
+    /// order, without documents.
+    pub(super) async fn for_each_met(
+        &self,
+        query: &Query,
+        wanted: Wanted,
+        mut each: impl FnMut(Met) -> Result<()>,
+    ) -> Result<()> {
+        let query = Query {
+            limit: None,
+            order: Vec::new(),
+            ..query.clone()
+        };
+        let mut pages = self.pages(query);
+        while let Some((session, ids)) = pages.try_next().await? {
+            for met in self.met(&session, &ids, wanted).await? {
+                each(met)?;
+            }
+        }
+        Ok(())
     }
 
     async fn begin_search(&self, query: &Query) -> Result<Option<Search>> {
@@ -73,11 +128,11 @@ impl PostgisIndex {
         Ok(Some(search))
     }
 
-    /// The next datasets, and the search to go on with.
+    /// The next ids, and the search to go on with.
     async fn next_page(
         &self,
         search: Option<Search>,
-    ) -> Result<Option<(Vec<Dataset>, Option<Search>)>> {
+    ) -> Result<Option<((Session, Vec<Uuid>), Option<Search>)>> {
         let Some(mut search) = search else {
             return Ok(None);
         };
@@ -100,8 +155,7 @@ impl PostgisIndex {
             .map(|place| place.id)
             .collect();
         search.left -= ids.len();
-        let datasets = self.read_some(&search.session, &ids).await?;
-        Ok(Some((datasets, Some(search))))
+        Ok(Some(((search.session.clone(), ids), Some(search))))
     }
 
     async fn walk_on(&self, search: &mut Search) -> Result<()> {
@@ -125,6 +179,7 @@ impl PostgisIndex {
     async fn sort(&self, search: &mut Search) -> Result<()> {
         let mut keyed: Vec<(Vec<Option<Key>>, Place)> = Vec::new();
         search.page = LARGEST_PAGE;
+        let wanted = Wanted::for_keys(search.resolved.order.iter().map(|by| &by.column));
         loop {
             while search.pending.is_empty() && !search.is_end {
                 self.walk_on(search).await?;
@@ -135,14 +190,15 @@ impl PostgisIndex {
             let rest = search.pending.len().saturating_sub(LARGEST_PAGE);
             let places: Vec<Place> = search.pending.drain(rest..).rev().collect();
             let ids: Vec<Uuid> = places.iter().map(|place| place.id).collect();
-            let datasets = self.read_some(&search.session, &ids).await?;
-            for dataset in datasets {
-                let Some(place) = places.iter().find(|place| place.id == dataset.id()) else {
+            let mut places = places.into_iter();
+            for met in self.met(&search.session, &ids, wanted).await? {
+                // Both are in the same order, and some may be gone.
+                let Some(place) = places.find(|place| place.id == met.record.id) else {
                     continue;
                 };
                 let order = search.resolved.order.iter();
-                let keys = order.map(|by| by.column.key(&dataset)).collect();
-                keyed.push((keys, *place));
+                let keys = order.map(|by| met.key(&by.column)).collect();
+                keyed.push((keys, place));
             }
         }
         keyed.sort_by(|(a, at), (b, bt)| search.resolved.compare(a, b).then(at.cmp(bt)));

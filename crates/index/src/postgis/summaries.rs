@@ -4,14 +4,19 @@
 //! where footprints have to be compared, or documents asked, it does so for
 //! what was found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use datacube_geo::{Crs, Geometry};
 use uuid::Uuid;
 
+use super::met::Wanted;
 use super::plan::{Place, Plan, Scope};
 use super::sql::Statement;
 use super::{PostgisIndex, Session, retried};
+use crate::catalog::Duplicates;
+use crate::columns::{Column, Key};
 use crate::error::Result;
+use crate::extent::AreaUnion;
 use crate::query::Query;
 use crate::resolve::Resolved;
 use crate::time_range::{TimeRange, from_micros};
@@ -47,6 +52,52 @@ impl PostgisIndex {
             .zip(last)
             .map(|(first, last)| TimeRange::between(from_micros(first), from_micros(last)))
             .transpose()
+    }
+
+    /// The area of all that a query finds.
+    pub(super) async fn area_of(&self, query: &Query, crs: &Crs) -> Result<Option<Geometry>> {
+        let mut union = AreaUnion::default();
+        self.for_each_met(query, Wanted::footprints(), |met| {
+            met.record.footprint.iter().try_for_each(|f| union.add(f))
+        })
+        .await?;
+        union.finish(crs)
+    }
+
+    /// Datasets that are equal in some fields. Values and ids are kept of all
+    /// that is found; documents are read of what is shown.
+    pub(super) async fn groups_of_equals(
+        &self,
+        query: &Query,
+        names: &[String],
+    ) -> Result<Vec<Duplicates>> {
+        let session = self.searching().await?;
+        let columns = Column::all(names, query, &session.known.product_list())?;
+        let mut groups: HashMap<Vec<Key>, Vec<Uuid>> = HashMap::new();
+        self.for_each_met(query, Wanted::for_keys(&columns), |met| {
+            let keys: Option<Vec<Key>> = columns.iter().map(|column| met.key(column)).collect();
+            if let Some(keys) = keys {
+                groups.entry(keys).or_default().push(met.record.id);
+            }
+            Ok(())
+        })
+        .await?;
+        let mut groups: Vec<Vec<Uuid>> = groups.into_values().filter(|ids| ids.len() > 1).collect();
+        groups.iter_mut().for_each(|ids| ids.sort_unstable());
+        groups.sort_unstable();
+        let mut shown = Vec::with_capacity(groups.len());
+        for ids in groups {
+            // One that is gone by now is no duplicate of the others.
+            let Some(first) = self.read_some(&session, &ids[..1]).await?.pop() else {
+                continue;
+            };
+            let values = columns.iter().map(|column| column.value(&first));
+            shown.push(Duplicates::new(
+                names.iter().cloned().zip(values).collect(),
+                ids,
+            ));
+        }
+        Ok(shown)
     }
 
     /// The sums over what a query finds, whatever its limit.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use datacube_geo::{Crs, GeoBox};
+use datacube_geo::{BoundingBox, Crs, GeoBox};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -165,7 +165,7 @@ impl Parts {
         let grids = grids.and_then(|node| grid::read(&node, crs.as_ref()));
         let geometry = node.get("geometry").filter(|node| !node.value.is_null());
         let extent = match (&crs, &grids) {
-            (Some(crs), Some(grids)) => extent::read(node, geometry.as_ref(), crs, grids, state),
+            (Some(crs), Some(grids)) => extent::read(geometry.as_ref(), crs, grids),
             _ => None,
         };
         let measurements = source::read(node, &grid_names, product, state);
@@ -176,7 +176,7 @@ impl Parts {
             properties.map();
         }
         let time = time::read(node, product.metadata_type());
-        let fields = Fields::read(node, product, extent.as_ref(), state);
+        let fields = Fields::read(node, product);
         let lineage = node
             .get("lineage")
             .map_or(Some(Lineage::default()), |node| lineage::read(&node));
@@ -206,7 +206,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    fn read(node: &Node<'_>, product: &Product, extent: Option<&Extent>, state: State) -> Self {
+    fn read(node: &Node<'_>, product: &Product) -> Self {
         let fault = |problem: Problem| {
             let known = node
                 .report()
@@ -217,14 +217,15 @@ impl Fields {
                 node.report().problem(problem);
             }
         };
-        let written = extract(node.value, product, None, fault);
-        let all = OnceLock::new();
-        if state == State::New {
-            let values = extract(node.value, product, extent, fault);
-            // Nobody else has seen it yet.
-            let _ = all.set(values);
+        // Any degrees tell whether they are of the types of their fields.
+        let degrees = BoundingBox::new(0.0, 0.0, 0.0, 0.0);
+        let mut written = extract(node.value, product, Some(degrees), fault);
+        let fields = product.metadata_type().fields();
+        written.retain(|name, _| !fields[name].offsets().any(|offset| is_of_extent(offset)));
+        Fields {
+            written,
+            all: OnceLock::new(),
         }
-        Fields { written, all }
     }
 }
 
@@ -237,11 +238,10 @@ fn is_of_extent(offset: &[String]) -> bool {
 fn extract(
     document: &Value,
     product: &Product,
-    extent: Option<&Extent>,
+    degrees: Option<BoundingBox>,
     fault: impl Fn(Problem),
 ) -> IndexMap<String, FieldValue> {
-    let bounds = extent.and_then(|extent| extent.degrees().bounds);
-    let derived = bounds.map(|bounds| {
+    let derived = degrees.map(|bounds| {
         json!({"extent": {
             "lon": {"begin": bounds.left, "end": bounds.right},
             "lat": {"begin": bounds.bottom, "end": bounds.top},
@@ -279,9 +279,14 @@ impl Content {
 
     pub(super) fn fields(&self) -> &IndexMap<String, FieldValue> {
         // What cannot be read was told when the document was.
-        self.fields
-            .all
-            .get_or_init(|| extract(&self.document, &self.product, Some(&self.extent), |_| {}))
+        self.fields.all.get_or_init(|| {
+            extract(
+                &self.document,
+                &self.product,
+                self.extent.degrees().bounds,
+                |_| {},
+            )
+        })
     }
 }
 

@@ -6,7 +6,6 @@ use datacube_geo::{BoundingBox, Crs, GeoBox, Geometry};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::content::State;
 use crate::document::{DocPath, Node, Problem, ProblemKind};
 
 /// Where a dataset has data.
@@ -15,7 +14,7 @@ pub(super) struct Extent {
     /// What the degrees are of, where that is more than `geometry`.
     whole: Option<Geometry>,
     /// Projecting outlines takes longer than all else that is read of a
-    /// document, so of one that an index holds they are worked out when asked for.
+    /// document, so they are worked out when asked for.
     degrees: OnceLock<Degrees>,
 }
 
@@ -28,7 +27,8 @@ pub(super) struct Degrees {
 }
 
 impl Extent {
-    /// The range of longitudes and latitudes; none where they cannot be told.
+    /// The range of longitudes and latitudes; none on another planet, or in a
+    /// CRS that PROJ cannot leave: the pixels are there all the same.
     pub(super) fn degrees(&self) -> Degrees {
         *self
             .degrees
@@ -37,42 +37,33 @@ impl Extent {
 
     fn work_out_degrees(&self) -> datacube_geo::Result<Degrees> {
         let whole = self.whole.as_ref().unwrap_or(&self.geometry);
-        let degrees = whole.lonlat_bounds().and_then(|bounds| {
-            let mid_longitude = match bounds {
-                // Around a pole the middle of the range says nothing.
-                Some(bounds) if bounds.span_x() >= 360.0 => self.geometry.mid_longitude()?,
-                Some(bounds) => Some(in_world(bounds.center().x)),
-                None => None,
-            };
-            Ok(Degrees {
-                bounds,
-                mid_longitude,
-            })
-        });
-        match degrees {
-            // Another planet, or a CRS that PROJ cannot leave: the pixels are there all the same.
-            Err(datacube_geo::Error::NoTransform { .. }) => Ok(Degrees::default()),
-            other => other,
-        }
+        let bounds = whole.lonlat_bounds()?;
+        let mid_longitude = match bounds {
+            // Around a pole the middle of the range says nothing.
+            Some(bounds) if bounds.span_x() >= 360.0 => self.geometry.mid_longitude()?,
+            Some(bounds) => Some(in_world(bounds.center().x)),
+            None => None,
+        };
+        Ok(Degrees {
+            bounds,
+            mid_longitude,
+        })
     }
 }
 
 /// The extent: `geometry`, else the outline of the default grid; its degrees
-/// are those of `geometry`, else of all grids together. Whether it has degrees
-/// is looked into for new documents.
+/// are those of `geometry`, else of all grids together.
 ///
 /// # Source
 /// datacube-core, `datacube/index/eo3.py` (`eo3_grid_spatial`).
 pub(super) fn read(
-    document: &Node<'_>,
     geometry: Option<&Node<'_>>,
     crs: &Crs,
     grids: &IndexMap<String, GeoBox>,
-    state: State,
 ) -> Option<Extent> {
-    let (valid, place) = match geometry {
-        Some(node) => (polygons(node, crs)?, node.clone()),
-        None => (grids["default"].extent(), document.get("grids")?),
+    let valid = match geometry {
+        Some(node) => polygons(node, crs)?,
+        None => grids["default"].extent(),
     };
     let whole = if geometry.is_none() && grids.len() > 1 {
         let outlines: Vec<Geometry> = grids.values().map(GeoBox::extent).collect();
@@ -80,31 +71,11 @@ pub(super) fn read(
     } else {
         None
     };
-    let extent = Extent {
+    Some(Extent {
         geometry: valid,
         whole,
         degrees: OnceLock::new(),
-    };
-    if state == State::New {
-        match extent.work_out_degrees() {
-            Ok(degrees) => {
-                // Nobody else has seen it yet.
-                let _ = extent.degrees.set(degrees);
-            }
-            Err(error) => {
-                let problem = Problem::new(
-                    place.path,
-                    ProblemKind::BadValue,
-                    "coordinates that have a longitude and a latitude",
-                );
-                document
-                    .report()
-                    .problem(problem.found_text("others").cause(error));
-                return None;
-            }
-        }
-    }
-    Some(extent)
+    })
 }
 
 /// A longitude between -180 and 180.
