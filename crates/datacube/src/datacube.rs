@@ -21,6 +21,7 @@ use crate::admin::{self, DefinitionOptions, MatchOptions};
 use crate::config::{self, ConfigOptions, Origin, Resolved};
 use crate::documents::DocumentOutcome;
 use crate::load_options::{DatasetQuery, LoadOptions};
+use crate::opened::Opened;
 use crate::{Error, Result, load, runtime};
 
 /// An index, and everything needed to load from it. Cheap to clone.
@@ -36,7 +37,7 @@ use crate::{Error, Result, load, runtime};
 /// ```
 #[derive(Clone)]
 pub struct Datacube {
-    index: Arc<dyn Index>,
+    index: Arc<Opened>,
     resolved: Resolved,
     loader: Arc<Loader>,
     engine: Option<Arc<dyn Engine>>,
@@ -90,7 +91,7 @@ impl Datacube {
         };
         let loader = Loader::new(LoaderOptions::default());
         Ok(Self {
-            index,
+            index: Arc::new(Opened::by_us(index)),
             resolved,
             loader: Arc::new(loader),
             engine: None,
@@ -118,7 +119,7 @@ impl Datacube {
             let loader = Arc::new(Loader::new(LoaderOptions::default()));
             Ok((
                 Self {
-                    index,
+                    index: Arc::new(Opened::by_us(index)),
                     resolved,
                     loader,
                     engine: None,
@@ -138,7 +139,7 @@ impl Datacube {
         };
         let loader = Arc::new(Loader::new(LoaderOptions::default()));
         Self {
-            index,
+            index: Arc::new(Opened::by_others(index)),
             resolved,
             loader,
             engine: None,
@@ -154,7 +155,19 @@ impl Datacube {
 
     /// The index.
     pub fn index(&self) -> &Arc<dyn Index> {
-        &self.index
+        self.index.index()
+    }
+
+    /// Lets go of the files that the index holds open, see [`Index::close`].
+    ///
+    /// The last of the clones of a cube that opened its index does so when it is
+    /// dropped; this tells, besides, whether it went well.
+    ///
+    /// # Errors
+    /// [`Error::Index`] when what was written cannot be brought into the file.
+    pub fn close(&self) -> Result<()> {
+        let cube = self.clone();
+        runtime::block_on(async move { Ok(cube.index.close().await?) })
     }
 
     /// Where the index was found, and the settings that came with it.
@@ -220,7 +233,7 @@ impl Datacube {
     ) -> Result<()> {
         let (cube, options) = (self.clone(), options.clone());
         runtime::block_on(async move {
-            admin::add_datasets(&*cube.index, &paths, &options, &mut report).await
+            admin::add_datasets(&**cube.index, &paths, &options, &mut report).await
         })
     }
 
@@ -273,7 +286,7 @@ impl Datacube {
     ) -> Result<(), E> {
         let cube = self.clone();
         let (sender, receiver) = std::sync::mpsc::sync_channel(64);
-        runtime::start(async move {
+        let searching = runtime::start(async move {
             let mut stream = cube.index.search(&query);
             while let Some(dataset) = stream.next().await {
                 // The receiver is gone when `each` failed: nobody wants the rest.
@@ -282,9 +295,11 @@ impl Datacube {
                 }
             }
         })?;
-        receiver
+        let done = receiver
             .into_iter()
-            .try_for_each(|dataset| each(dataset.map_err(Error::from)?))
+            .try_for_each(|dataset| each(dataset.map_err(Error::from)?));
+        searching.wait();
+        done
     }
 
     /// How many datasets match.
@@ -320,7 +335,7 @@ impl Datacube {
     /// For an unknown product or field, and for terms that contradict each other.
     pub fn find_datasets(&self, query: DatasetQuery) -> Result<Vec<Dataset>> {
         let cube = self.clone();
-        runtime::block_on(async move { load::find_datasets(&*cube.index, &query).await })
+        runtime::block_on(async move { load::find_datasets(&**cube.index, &query).await })
     }
 
     /// [`Datacube::find_datasets`], awaited.
@@ -329,7 +344,7 @@ impl Datacube {
     /// As [`Datacube::find_datasets`].
     pub async fn find_datasets_async(&self, query: DatasetQuery) -> Result<Vec<Dataset>> {
         let cube = self.clone();
-        runtime::spawn(async move { load::find_datasets(&*cube.index, &query).await }).await
+        runtime::spawn(async move { load::find_datasets(&**cube.index, &query).await }).await
     }
 
     /// The grid of a raster file, to load others onto it with [`LoadOptions::like`].
@@ -410,7 +425,7 @@ impl Datacube {
             .skip_broken_datasets
             .unwrap_or(settings.skip_broken_datasets);
         options.skip_broken_datasets = Some(skip);
-        let cube = load::plan_load(&*self.index, &self.loader, &options).await?;
+        let cube = load::plan_load(&**self.index, &self.loader, &options).await?;
         let is_lazy = options.chunks.is_some();
         Ok((cube, is_lazy))
     }

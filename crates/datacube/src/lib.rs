@@ -17,6 +17,7 @@ mod load;
 mod load_options;
 mod no_data;
 pub mod notebook;
+mod opened;
 mod output_geobox;
 mod places;
 pub mod plot;

@@ -11,13 +11,15 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{Error, Result};
 
+const THREAD_NAME: &str = "datacube-io";
+
 fn runtime() -> Result<&'static Runtime> {
     static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
     RUNTIME
         .get_or_init(|| {
             Builder::new_multi_thread()
                 .worker_threads(2)
-                .thread_name("datacube-io")
+                .thread_name(THREAD_NAME)
                 .enable_all()
                 .build()
         })
@@ -43,13 +45,37 @@ where
     })?
 }
 
-/// Runs `future` in the background; nobody waits for it.
-pub(crate) fn start<F>(future: F) -> Result<()>
+/// Work in the background.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// Closed when the work is done, or its task is no more.
+    done: std::sync::mpsc::Receiver<()>,
+}
+
+impl Started {
+    /// Returns when the work is done.
+    pub(crate) fn wait(self) {
+        // Nothing is ever sent: the sender goes with the task.
+        let _ = self.done.recv();
+    }
+}
+
+/// Runs `future` in the background.
+pub(crate) fn start<F>(future: F) -> Result<Started>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    runtime()?.spawn(future);
-    Ok(())
+    let (working, done) = std::sync::mpsc::sync_channel::<()>(0);
+    runtime()?.spawn(async move {
+        future.await;
+        drop(working);
+    });
+    Ok(Started { done })
+}
+
+/// Whether this is one of the runtime's own threads.
+pub(crate) fn is_inside() -> bool {
+    std::thread::current().name() == Some(THREAD_NAME)
 }
 
 /// Awaits `future` on the process's own runtime, whatever executor asks.

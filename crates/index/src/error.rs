@@ -99,6 +99,24 @@ pub enum Error {
         reason: String,
     },
 
+    /// The server does not let the user in.
+    #[error("cannot log in to {url}: {reason}")]
+    Login {
+        /// The address of the index.
+        url: String,
+        /// What the server said, and what to look at.
+        reason: String,
+    },
+
+    /// The server cannot be spoken to as safely as was asked.
+    #[error("cannot speak with the server of {url} by TLS: {reason}")]
+    Tls {
+        /// The address of the index.
+        url: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+
     /// A user or role that is not as it should be.
     #[error("{reason}")]
     Users {
@@ -153,12 +171,14 @@ pub enum Error {
 
     /// The disk is full.
     #[error(
-        "there is no space left for the index at {url}; nothing of this change was kept, free \
-         some space and do it again"
+        "there is no space left for the index at {url}: {reason}; nothing of this change was \
+         kept, what was there before can be read; free some space and do it again"
     )]
     NoSpace {
         /// The address of the index.
         url: String,
+        /// Which file could not grow, or what the server said.
+        reason: String,
     },
 
     /// A definition differs from the one that the index holds under its name.

@@ -54,7 +54,7 @@ pub use embedded::EmbeddedIndex;
 pub use error::{Error, Kind, Result};
 pub use fields::{FieldClass, SearchFields};
 pub use memory::MemoryIndex;
-pub use open::{OpenOptions, open, open_or_init};
+pub use open::{OpenOptions, open, open_or_init, without_password};
 pub use postgis::PostgisIndex;
 pub use query::{ArchivedFilter, FieldTest, Order, Query, Scalar, UriMatch};
 pub use time_range::TimeRange;

@@ -158,25 +158,42 @@ fn is_postgresql(scheme: &str) -> bool {
     matches!(scheme.split('+').next(), Some("postgresql" | "postgres"))
 }
 
-/// The URL with any password between `:` and `@` replaced.
-pub(crate) fn without_password(url: &str) -> String {
+/// The URL as it may be shown: with any password in it replaced.
+///
+/// What is no URL is made safe all the same, at the price of what stands around
+/// the password: it may hold a `/`, `?` or `@` that should have been encoded.
+pub fn without_password(url: &str) -> String {
     let url = &without_password_option(url);
-    let Some((scheme, rest)) = url.split_once("://") else {
+    let (scheme, slashes, rest) = match (url.split_once("://"), url.split_once(':')) {
+        (Some((scheme, rest)), _) => (scheme, "//", rest),
+        (None, Some((scheme, rest))) => (scheme, "", rest),
+        (None, None) => return url.to_owned(),
+    };
+    if matches!(scheme, "sqlite" | "memory") {
+        return url.to_owned();
+    }
+    let Some(at) = end_of_user(rest) else {
         return url.to_owned();
     };
-    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
-    match rest[..authority_end].rsplit_once('@') {
-        Some((user, host)) => {
-            let name = user.split(':').next().unwrap_or_default();
-            let shown = if user.contains(':') {
-                format!("{name}:***")
-            } else {
-                name.to_owned()
-            };
-            format!("{scheme}://{shown}@{host}{}", &rest[authority_end..])
-        }
-        None => url.to_owned(),
+    let shown = match rest[..at].split_once(':') {
+        Some((name, _)) => format!("{name}:***"),
+        None => rest[..at].to_owned(),
+    };
+    format!("{scheme}:{slashes}{shown}{}", &rest[at..])
+}
+
+/// Where the `@` is that ends user and password.
+fn end_of_user(rest: &str) -> Option<usize> {
+    let options = rest.find('?').unwrap_or(rest.len());
+    // An `@` after a name and `=` is one of the value of an option.
+    let is_password = |tail: &str| {
+        tail.split_once('@')
+            .is_some_and(|(before, _)| !before.contains('='))
+    };
+    if is_password(&rest[options..]) {
+        return rest.rfind('@');
     }
+    rest[..options].rfind('@')
 }
 
 /// The URL with any password among the options after `?` replaced.
@@ -187,7 +204,9 @@ fn without_password_option(url: &str) -> String {
     let options: Vec<String> = options
         .split('&')
         .map(|option| match option.split_once('=') {
-            Some((name @ "password", _)) => format!("{name}=***"),
+            Some((name, _)) if name.to_ascii_lowercase().ends_with("password") => {
+                format!("{name}=***")
+            }
             _ => option.to_owned(),
         })
         .collect();
@@ -232,6 +251,30 @@ mod tests {
         ] {
             let error = Address::parse(url).expect_err(url).to_string();
             assert!(error.contains("sqlite:PATH"), "{error}");
+        }
+        for (url, shown) in [
+            (
+                "postgresql://me:secret@h:1/db",
+                "postgresql://me:***@h:1/db",
+            ),
+            ("postgresql://me@h/db", "postgresql://me@h/db"),
+            ("postgresql://h:5432/db", "postgresql://h:5432/db"),
+            ("postgresql://me:sec/ret@h/db", "postgresql://me:***@h/db"),
+            ("postgresql://me:sec?ret@h/db", "postgresql://me:***@h/db"),
+            ("postgresql://me:sec@r?et@h/db", "postgresql://me:***@h/db"),
+            ("postgresql://me:sec@r/et@h/db", "postgresql://me:***@h/db"),
+            ("postgresql:me:secret@h/db", "postgresql:me:***@h/db"),
+            (
+                "postgresql:///db?user=a@b&password=secret&sslmode=require",
+                "postgresql:///db?user=a@b&password=***&sslmode=require",
+            ),
+            (
+                "postgresql://me:secret@h/db?application_name=a@b&sslPassword=secret",
+                "postgresql://me:***@h/db?application_name=a@b&sslPassword=***",
+            ),
+            ("sqlite:/a:b@c.db", "sqlite:/a:b@c.db"),
+        ] {
+            assert_eq!(without_password(url), shown, "{url}");
         }
         let error = Address::parse("mysql://me:secret@host/db").expect_err("no such index");
         assert!(!error.to_string().contains("secret"), "{error}");

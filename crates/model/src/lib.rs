@@ -20,7 +20,7 @@ pub use changes::{Change, Changes, Verdict};
 pub use dataset::{Dataset, Location, MeasurementSource, parse_time};
 pub use document::{
     DocPath, DocumentErrors, DocumentKind, LocatedDocument, Looks, Problem, ProblemKind,
-    parse_document, parse_documents, to_json, to_yaml,
+    parse_document, parse_documents, parse_each, to_json, to_yaml,
 };
 pub use dtype::{DType, Number, UnknownDType};
 pub use error::{Error, Result};

@@ -5,6 +5,7 @@
 //! and to the file that `cargo xtask test` names, which lists at its end what
 //! was skipped instead of counting it as passed.
 
+mod certificates;
 mod postgres;
 
 use std::fmt::Display;
@@ -12,7 +13,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use postgres::Cluster;
+pub use certificates::Authority;
+pub use postgres::{Cluster, Guard};
 
 /// Names the file that lists skipped tests.
 const SKIPPED: &str = "DATACUBE_SKIPPED";

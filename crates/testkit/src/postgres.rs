@@ -1,16 +1,17 @@
 //! A PostgreSQL server with PostGIS for one test, gone when the test ends.
 //!
 //! It keeps its files in a folder of its own below `/tmp`, listens on a socket
-//! there and nowhere else, trusts whoever may open that, and does not care for
-//! its data. It is told to die with the process that started it, whatever
+//! there and nowhere else (unless a test asks for a port, see [`Guard`]),
+//! trusts whoever may open that, and does not care for its data. It is told to die with the process that started it, whatever
 //! that dies of.
 //!
 //! # Source
 //! PostgreSQL 15 manual, "Creating a Database Cluster", "Starting the Database
 //! Server"; PostgreSQL does not run as root, so root becomes `postgres`.
 
+use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,11 +31,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The database superuser.
 const SUPERUSER: &str = "postgres";
 
+/// How a server is reached from elsewhere, and whom it lets in.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    /// Lines of `pg_hba.conf` for the port; the socket trusts everybody.
+    pub rules: String,
+    /// The certificate that the server shows, and its key; none: no TLS.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Cluster {
     programs: PathBuf,
     folder: PathBuf,
+    /// The port on 127.0.0.1, where it listens on one, and whether by TLS.
+    port: Option<(u16, bool)>,
     server: Option<Child>,
     n_databases: AtomicU32,
 }
@@ -46,6 +58,18 @@ impl Cluster {
     /// # Panics
     /// When a server that is installed does not start.
     pub fn start() -> Option<Cluster> {
+        Self::start_with(None)
+    }
+
+    /// Starts a server that listens on a port of 127.0.0.1 besides.
+    ///
+    /// # Panics
+    /// When a server that is installed does not start.
+    pub fn start_guarded(guard: &Guard) -> Option<Cluster> {
+        Self::start_with(Some(guard))
+    }
+
+    fn start_with(guard: Option<&Guard>) -> Option<Cluster> {
         let Some(programs) = programs() else {
             skip(format_args!(
                 "needs PostgreSQL with PostGIS: install postgresql-15 and \
@@ -63,6 +87,7 @@ impl Cluster {
         let mut cluster = Cluster {
             programs,
             folder,
+            port: None,
             server: None,
             n_databases: AtomicU32::new(0),
         };
@@ -73,6 +98,9 @@ impl Cluster {
             .arg(&data)
             .output();
         succeeded("initdb", made);
+        if let Some(guard) = guard {
+            cluster.guard(&data, guard);
+        }
         cluster.run_server();
         let psql = cluster.psql("postgres", &format!("CREATE DATABASE {TEMPLATE}"));
         succeeded("psql", psql);
@@ -104,10 +132,20 @@ impl Cluster {
 
     /// The address of a database for one of its users.
     pub fn url(&self, database: &str, user: &str) -> String {
+        let port = self.port.map(|(port, _)| format!("&port={port}"));
         format!(
-            "postgresql:///{database}?host={}&user={user}",
-            self.folder.display()
+            "postgresql:///{database}?host={}&user={user}{}",
+            self.folder.display(),
+            port.unwrap_or_default()
         )
+    }
+
+    /// The port on 127.0.0.1 of a server that is guarded.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn port(&self) -> u16 {
+        self.port.expect("the server has a guard").0
     }
 
     /// Runs statements in a database as its superuser, and gives what they print.
@@ -125,8 +163,7 @@ impl Cluster {
     /// When it cannot be read.
     pub fn dump(&self, database: &str, schema: &str) -> String {
         let dumped = Command::new(self.programs.join("pg_dump"))
-            .arg("-h")
-            .arg(&self.folder)
+            .args(self.place())
             .args(["-U", SUPERUSER, "-s", "-O", "-x", "-n", schema, database])
             .output();
         String::from_utf8_lossy(&succeeded("pg_dump", dumped).stdout).into_owned()
@@ -135,6 +172,14 @@ impl Cluster {
     /// The folder with the server's socket.
     pub fn socket(&self) -> &Path {
         &self.folder
+    }
+
+    /// What the server has logged since it was started last.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).expect("the folder is ours")
     }
 
     /// Stops the server at once, as a crash would, and starts it again.
@@ -146,10 +191,41 @@ impl Cluster {
         self.run_server();
     }
 
+    /// Puts certificate and rules into the folder of its data.
+    fn guard(&mut self, data: &Path, guard: &Guard) {
+        let rules = format!("local all all trust\n{}\n", guard.rules);
+        fs::write(data.join("pg_hba.conf"), rules).expect("the folder is ours");
+        // A key that others may read, or own, is refused.
+        let owner = fs::metadata(data).expect("initdb made it");
+        let files = guard
+            .certificate
+            .iter()
+            .flat_map(|(certificate, key)| [(certificate, "server.crt"), (key, "server.key")]);
+        for (file, name) in files {
+            let own = data.join(name);
+            fs::copy(file, &own).expect("the certificate is there");
+            let private = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(&own, private).expect("the file is ours");
+            std::os::unix::fs::chown(&own, Some(owner.uid()), Some(owner.gid()))
+                .expect("root gives it away, others keep it");
+        }
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+        let port = free.expect("there is a free port").port();
+        self.port = Some((port, guard.certificate.is_some()));
+    }
+
+    /// What its own programs are told to find it.
+    fn place(&self) -> Vec<OsString> {
+        let mut place = vec!["-h".into(), self.folder.clone().into_os_string()];
+        if let Some((port, _)) = self.port {
+            place.extend(["-p".into(), port.to_string().into()]);
+        }
+        place
+    }
+
     fn psql(&self, database: &str, statements: &str) -> std::io::Result<Output> {
         Command::new(self.programs.join("psql"))
-            .arg("-h")
-            .arg(&self.folder)
+            .args(self.place())
             .args(["-U", SUPERUSER, "-d", database, "-qAtX"])
             .args(["-v", "ON_ERROR_STOP=1", "-c", statements])
             .output()
@@ -157,8 +233,14 @@ impl Cluster {
 
     fn run_server(&mut self) {
         let log = fs::File::create(self.folder.join("log")).expect("the folder is ours");
+        let (address, port, ssl) = match self.port {
+            Some((port, ssl)) => ("127.0.0.1", port, if ssl { "on" } else { "off" }),
+            None => ("", 5432, "off"),
+        };
         let settings = [
-            "listen_addresses=",
+            &format!("listen_addresses={address}"),
+            &format!("port={port}"),
+            &format!("ssl={ssl}"),
             "fsync=off",
             "synchronous_commit=off",
             "full_page_writes=off",
@@ -221,10 +303,7 @@ impl Drop for Cluster {
 /// The signal comes when the thread that started it ends.
 fn as_server(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
-    let is_root = fs::metadata("/proc/self").is_ok_and(|metadata| {
-        use std::os::unix::fs::MetadataExt;
-        metadata.uid() == 0
-    });
+    let is_root = fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0);
     if is_root {
         command.args(["--reuid", SUPERUSER, "--regid", SUPERUSER, "--clear-groups"]);
     }

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use datacube::index::{CloneLineage, CloneOptions, Error as IndexError, InitOptions, InitOutcome};
+use datacube::index::{
+    CloneLineage, CloneOptions, Error as IndexError, InitOptions, InitOutcome, without_password,
+};
 use datacube::{Datacube, Error, Origin, Resolved, resolve_config};
 use serde_json::{Value, json};
 
@@ -82,7 +84,7 @@ fn check(global: &GlobalArgs) -> Result<ExitCode> {
     if let Ok((info, _)) = &info {
         field("Index Driver:", info.driver)?;
     }
-    field("Database URL:", &hide_password(&resolved.index_url))?;
+    field("Database URL:", &without_password(&resolved.index_url))?;
     field("Found by:", &origin(&resolved))?;
     field(
         "Skip broken datasets:",
@@ -267,16 +269,4 @@ fn clear(global: &GlobalArgs, dry_run: bool, consent: Consent) -> Result<ExitCod
     dc.clear()?;
     output::line(format!("Removed {held} from {}", info.url))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// An index URL that may be shown.
-fn hide_password(text: &str) -> String {
-    match url::Url::parse(text) {
-        Ok(mut parsed) if parsed.password().is_some() => {
-            // Fails only for URLs that can have no password.
-            let _ = parsed.set_password(Some("***"));
-            parsed.into()
-        }
-        _ => text.to_owned(),
-    }
 }

@@ -112,7 +112,7 @@ pub(crate) async fn add_datasets(
     let pool = Arc::new(pool);
     let (sender, mut batches) = tokio::sync::mpsc::channel(1);
     let (found, shared) = (places::find(places, &options.sources), rules.clone());
-    tokio::spawn(async move {
+    let reading = tokio::spawn(async move {
         let mut chunks = std::pin::pin!(found.chunks(BATCH));
         while let Some(chunk) = chunks.next().await {
             let (pool, rules) = (pool.clone(), shared.clone());
@@ -127,14 +127,13 @@ pub(crate) async fn add_datasets(
                 };
                 pool.install(all)
             };
-            let Ok(read) = tokio::task::spawn_blocking(work).await else {
-                return;
-            };
+            let read = tokio::task::spawn_blocking(work).await?;
             // The receiver is gone when a batch could not be written.
             if sender.send(read).await.is_err() {
-                return;
+                break;
             }
         }
+        Ok::<_, tokio::task::JoinError>(())
     });
     while let Some(read) = batches.recv().await {
         let mut datasets = Vec::new();
@@ -171,7 +170,11 @@ pub(crate) async fn add_datasets(
             .await?;
         }
     }
-    Ok(())
+    // What stopped in the middle must not pass for the end.
+    let read = reading.await.and_then(|read| read);
+    read.map_err(|error| Error::Runtime {
+        reason: format!("reading documents stopped: {error}"),
+    })
 }
 
 async fn candidate_products(

@@ -162,7 +162,7 @@ impl Datacube {
     ) -> Result<(), E> {
         let (index, fields) = (self.index().clone(), fields.to_vec());
         let (sender, receiver) = std::sync::mpsc::sync_channel(64);
-        runtime::start(async move {
+        let searching = runtime::start(async move {
             let mut rows = index.search_returning(&query, &fields);
             while let Some(row) = rows.next().await {
                 // The receiver is gone when `each` failed: nobody wants the rest.
@@ -171,8 +171,10 @@ impl Datacube {
                 }
             }
         })?;
-        receiver
+        let done = receiver
             .into_iter()
-            .try_for_each(|row| each(row.map_err(Error::from)?))
+            .try_for_each(|row| each(row.map_err(Error::from)?));
+        searching.wait();
+        done
     }
 }

@@ -55,5 +55,7 @@ async fn copy(
 ) -> Result<CloneReport> {
     let resolved = config::resolve(&source)?;
     let from = datacube_index::open(&resolved.index_url).await?;
-    Ok(clone_index(&*from, &**to.index(), &options, &mut progress).await?)
+    let report = clone_index(&*from, &**to.index(), &options, &mut progress).await;
+    from.close().await?;
+    Ok(report?)
 }

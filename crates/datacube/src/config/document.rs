@@ -3,15 +3,35 @@
 //! INI when the first character that is not blank is `[` or `;`, otherwise
 //! YAML (of which JSON is a part), as ODC decides it.
 
+use std::fmt;
+
+use datacube_index::without_password;
 use indexmap::IndexMap;
 
 use crate::{Error, Result};
 
 /// The environments of one configuration file, in the file's order.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct ConfigDocument {
     /// Environment name to its options, values as text.
     pub environments: IndexMap<String, IndexMap<String, String>>,
+}
+
+impl fmt::Debug for ConfigDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(option, value): (&String, &String)| {
+            let value = match option.as_str() {
+                "db_password" => "***".to_owned(),
+                _ => without_password(value),
+            };
+            (option.clone(), value)
+        };
+        let environments = self.environments.iter().map(|(name, options)| {
+            let options: IndexMap<String, String> = options.iter().map(shown).collect();
+            (name, options)
+        });
+        f.debug_map().entries(environments).finish()
+    }
 }
 
 impl ConfigDocument {

@@ -8,7 +8,10 @@
 mod document;
 mod resolve;
 
+use std::fmt;
 use std::path::PathBuf;
+
+use datacube_index::without_password;
 
 pub use document::ConfigDocument;
 pub use resolve::{Origin, Resolved, Settings};
@@ -16,7 +19,7 @@ pub use resolve::{Origin, Resolved, Settings};
 use crate::{Error, Result};
 
 /// What a caller says about configuration; everything not said is looked up.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ConfigOptions {
     /// An index URL; it wins over all configuration.
     pub index: Option<String>,
@@ -26,6 +29,18 @@ pub struct ConfigOptions {
     pub files: Vec<PathBuf>,
     /// Configuration as text (INI, YAML or JSON) instead of any file.
     pub text: Option<String>,
+}
+
+impl fmt::Debug for ConfigOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigOptions")
+            .field("index", &self.index.as_deref().map(without_password))
+            .field("environment", &self.environment)
+            .field("files", &self.files)
+            // It may hold passwords.
+            .field("text", &self.text.as_ref().map(|_| "***"))
+            .finish()
+    }
 }
 
 /// Resolves `options` against the process's environment and the usual files.

@@ -4,8 +4,10 @@
 //! way to read files, so that every rule is a row in a test.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use datacube_index::without_password;
 use indexmap::IndexMap;
 
 use super::{ConfigDocument, ConfigOptions, default_index_path};
@@ -23,9 +25,10 @@ pub enum Origin {
 }
 
 /// An index URL with the settings that go with it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Resolved {
-    /// `sqlite:PATH`, `memory:` or `postgresql://...`.
+    /// `sqlite:PATH`, `memory:` or `postgresql://...`, with the password if it
+    /// has one; what is shown goes through [`datacube_index::without_password`].
     pub index_url: String,
     /// Where that came from.
     pub origin: Origin,
@@ -33,6 +36,17 @@ pub struct Resolved {
     pub environment: Option<String>,
     /// The other settings of the environment.
     pub settings: Settings,
+}
+
+impl fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolved")
+            .field("index_url", &without_password(&self.index_url))
+            .field("origin", &self.origin)
+            .field("environment", &self.environment)
+            .field("settings", &self.settings)
+            .finish()
+    }
 }
 
 /// The options of an environment that concern loading.

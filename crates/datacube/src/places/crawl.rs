@@ -257,13 +257,20 @@ pub(super) async fn opened(
     shared: &Shared,
 ) -> Step {
     let address = uri.clone();
-    let documents = local::blocking(move || text::documents(bytes, &uri)).await;
+    let documents = local::blocking(move || Ok(text::each(bytes, &uri))).await;
     let documents = match documents {
         Ok(documents) => documents,
         Err(error) => return Step::failed(address, error),
     };
     let mut step = Step::default();
-    for document in documents {
+    for (address, document) in documents {
+        let document = match document {
+            Ok(document) => document,
+            Err(error) => {
+                step.found.push(Found::Failed { address, error });
+                continue;
+            }
+        };
         match stac::open(document, asked.as_ref(), &shared.options.search) {
             Ok(Opened::Document(document)) => step.found.push(Found::Document(document)),
             Ok(Opened::Items { items, next }) => {
@@ -276,10 +283,7 @@ pub(super) async fn opened(
                 step.more.extend(places.into_iter().map(Task::Linked));
             }
             Ok(Opened::Search(request)) => step.more.push(Task::Page(request)),
-            Err(error) => step.found.push(Found::Failed {
-                address: address.clone(),
-                error,
-            }),
+            Err(error) => step.found.push(Found::Failed { address, error }),
         }
     }
     step

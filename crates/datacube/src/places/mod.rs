@@ -69,17 +69,19 @@ pub(crate) fn read(found: Found) -> Vec<(String, Result<LocatedDocument>)> {
     match found {
         Found::Document(located) => vec![(located.uri.clone(), Ok(located))],
         Found::Failed { address, error } => vec![(address, Err(error))],
-        Found::Text { uri, bytes, maybe } => match documents_in(bytes, &uri) {
-            Ok(documents) => documents
-                .into_iter()
-                .flat_map(stac::items_of)
-                .filter(|located| !maybe || is_dataset(&located.document))
-                .map(|located| (located.uri.clone(), Ok(located)))
-                .collect(),
-            // JSON that is none, whose name did not say what it is.
-            Err(_) if maybe => Vec::new(),
-            Err(error) => vec![(uri, Err(error))],
-        },
+        Found::Text { uri, bytes, maybe } => text::each(bytes, &uri)
+            .into_iter()
+            .flat_map(|(address, parsed)| match parsed {
+                Ok(located) => stac::items_of(located)
+                    .into_iter()
+                    .filter(|located| !maybe || is_dataset(&located.document))
+                    .map(|located| (located.uri.clone(), Ok(located)))
+                    .collect(),
+                // JSON that is none, whose name did not say what it is.
+                Err(_) if maybe => Vec::new(),
+                Err(error) => vec![(address, Err(error))],
+            })
+            .collect(),
     }
 }
 

@@ -62,7 +62,8 @@ pub(crate) enum Named {
     Other,
 }
 
-/// Endings of the names that dataset documents have, before `.yaml`, `.yml` or `.json`.
+/// Endings of the names that dataset documents have, before `.yaml`, `.yml`,
+/// `.json`, `.jsonl` or `.ndjson`.
 const DOCUMENT_STEMS: [&str; 6] = [
     "odc-metadata",
     "odc-dataset",
@@ -82,7 +83,7 @@ pub(crate) fn named(name: &str) -> Named {
         return Named::Tar;
     }
     let name = name.strip_suffix(".gz").unwrap_or(&name);
-    let stem = [".yaml", ".yml", ".json"]
+    let stem = [".yaml", ".yml", ".json", ".jsonl", ".ndjson"]
         .iter()
         .find_map(|end| name.strip_suffix(end));
     match stem {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use datacube_model::{LocatedDocument, parse_documents};
+use datacube_model::{LocatedDocument, parse_documents, parse_each};
 
 use super::place::{Named, named};
 use crate::{Error, Result};
@@ -41,9 +41,20 @@ fn unpacked(bytes: Vec<u8>, address: &str) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The documents of a file.
+/// The documents of a file, all of them or none.
 pub(crate) fn documents(bytes: Vec<u8>, address: &str) -> Result<Vec<LocatedDocument>> {
     Ok(parse_documents(&text(bytes, address)?, address)?)
+}
+
+/// The documents of a file, each as far as it can be read, with its address.
+pub(crate) fn each(bytes: Vec<u8>, address: &str) -> Vec<(String, Result<LocatedDocument>)> {
+    match text(bytes, address) {
+        Ok(text) => parse_each(&text, address)
+            .into_iter()
+            .map(|(address, parsed)| (address, parsed.map_err(Error::from)))
+            .collect(),
+        Err(error) => vec![(address.to_owned(), Err(error))],
+    }
 }
 
 /// The members of a tar file that may be documents, each with its address.

@@ -82,6 +82,20 @@ pub trait Index: Debug + Send + Sync {
         Err(defaults::unsupported(self.url(), "empty itself"))
     }
 
+    /// Lets go of the files that the index holds open, once what is under way
+    /// has ended: all that was written is then in its one file. The index may
+    /// still be used, the next call opens it again.
+    ///
+    /// A stream that is still held is waited for, up to the busy timeout.
+    /// Connections to a server are of no account here: they end with the index.
+    ///
+    /// # Errors
+    /// When what was written cannot be brought into the file; it is safe
+    /// beside it then, and brought in by the next who opens it.
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+
     // Definitions.
 
     /// Adds a metadata type; the same one again changes nothing.

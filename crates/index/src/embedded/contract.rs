@@ -90,6 +90,10 @@ impl Index for EmbeddedIndex {
         })
     }
 
+    async fn close(&self) -> Result<()> {
+        self.let_go().await
+    }
+
     async fn add_metadata_type(&self, metadata_type: &MetadataType) -> Result<Added> {
         let connections = self.connections().await?;
         let mut connection = self.writer(&connections).await?;

@@ -16,14 +16,28 @@ pub(super) struct Place {
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
 const READ_ONLY: i32 = 8;
+const IO: i32 = 10;
+const WRITE_FAILED: i32 = IO | (3 << 8);
+const NO_SHARED_MEMORY: i32 = IO | (19 << 8);
 const FULL: i32 = 13;
 const CANNOT_OPEN: i32 = 14;
 const NOT_A_DATABASE: i32 = 26;
 
+/// SQLite's extended result code.
+fn extended_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
 /// SQLite's primary result code.
 fn code(error: &sqlx::Error) -> Option<i32> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
+    Some(extended_code(error)? & 0xff)
+}
+
+/// Whether the system refused to write for another reason than a full disk
+/// (`SQLITE_IOERR_WRITE`), or there was no room for the index of the log
+/// (`SQLITE_IOERR_SHMSIZE`).
+fn cannot_grow(error: &sqlx::Error) -> bool {
+    matches!(extended_code(error), Some(WRITE_FAILED | NO_SHARED_MEMORY))
 }
 
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
@@ -63,7 +77,18 @@ impl Place {
                              the file"
                         .to_owned(),
                 },
-                Some(FULL) => Error::NoSpace { url },
+                Some(FULL) => Error::NoSpace {
+                    url,
+                    reason: format!("{} or the log beside it cannot grow", place.path.display()),
+                },
+                Some(IO) if cannot_grow(&source) => Error::NoSpace {
+                    url,
+                    reason: format!(
+                        "{} or the log beside it cannot grow, by a quota, a limit to the size \
+                         of files or a failing disk",
+                        place.path.display()
+                    ),
+                },
                 _ => Error::Database {
                     url,
                     action,

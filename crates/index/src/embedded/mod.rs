@@ -28,6 +28,7 @@ mod updating;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use datacube_model::{MetadataType, Product};
 use jiff::Timestamp;
@@ -100,21 +101,25 @@ impl EmbeddedIndex {
         &self.place.path
     }
 
-    /// Waits until every connection to the file is closed; the last one to
-    /// close moves what is in the write-ahead log into the file.
-    ///
-    /// # Errors
-    /// When that cannot be written; it is then done by the next to open it.
-    pub async fn close(self) -> Result<()> {
-        let Some(connections) = self.connections.into_inner() else {
+    /// Closes every connection to the file; the last one moves what is in the
+    /// write-ahead log into the file and removes the log.
+    async fn let_go(&self) -> Result<()> {
+        let Some(mut connections) = self.connections.write().await.take() else {
             return Ok(());
         };
-        match Arc::try_unwrap(connections) {
-            Ok(connections) => connections
-                .close()
-                .await
-                .map_err(self.place.failed("close the file")),
-            Err(_) => Ok(()),
+        let started = Instant::now();
+        loop {
+            match Arc::try_unwrap(connections) {
+                Ok(alone) => {
+                    let closed = tokio::time::timeout(self.place.busy_timeout, alone.close());
+                    let closed = closed.await.unwrap_or(Ok(()));
+                    return closed.map_err(self.place.failed("close the file"));
+                }
+                // Who is at work with them closes them when the work is done.
+                Err(_) if started.elapsed() > self.place.busy_timeout => return Ok(()),
+                Err(shared) => connections = shared,
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 

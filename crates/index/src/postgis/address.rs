@@ -9,7 +9,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -70,6 +70,7 @@ impl Address {
             read_only: false,
         };
         let mut settings = Vec::new();
+        let mut root = std::env::var("PGSSLROOTCERT").ok();
         let whole = |name: &str, value: &str| -> Result<u64> {
             value.parse().ok().filter(|n| *n > 0).ok_or_else(|| {
                 refuse(format!(
@@ -92,9 +93,9 @@ impl Address {
                     "rw" => {}
                     _ => return Err(refuse("`mode` is `ro` or `rw`".to_owned())),
                 },
-                "sslmode" | "ssl-mode" | "sslrootcert" | "sslcert" | "sslkey" | "host"
-                | "hostaddr" | "port" | "dbname" | "user" | "password" | "application_name"
-                | "options" => {
+                "sslrootcert" => root = Some(value),
+                "sslmode" | "ssl-mode" | "sslcert" | "sslkey" | "host" | "hostaddr" | "port"
+                | "dbname" | "user" | "password" | "application_name" | "options" => {
                     parsed.query_pairs_mut().append_pair(&name, &value);
                 }
                 _ => {
@@ -114,6 +115,7 @@ impl Address {
         {
             options = options.socket(socket);
         }
+        options = secured(options, root).map_err(refuse)?;
         if options.get_application_name().is_none() {
             options = options.application_name("datacube");
         }
@@ -129,6 +131,57 @@ impl Address {
         address.options = options.options(settings).statement_cache_capacity(200);
         Ok(address)
     }
+}
+
+/// How the connection is secured, as libpq understands its settings where the
+/// driver does not: a name of a mode that is none is an error and not the
+/// weakest one, `allow` takes TLS where there is any, sockets of this machine
+/// go without, and `require` with a root certificate verifies by it.
+///
+/// `root` is what was said of the root certificate; unsaid it is
+/// `~/.postgresql/root.crt` where there is one. `system` stands for those of
+/// the system, which are trusted besides in any case.
+fn secured(
+    mut options: PgConnectOptions,
+    root: Option<String>,
+) -> Result<PgConnectOptions, String> {
+    if let Ok(mode) = std::env::var("PGSSLMODE")
+        && PgSslMode::from_str(&mode).is_err()
+    {
+        return Err(format!(
+            "PGSSLMODE is `{mode}`; it can be disable, allow, prefer, require, verify-ca or \
+             verify-full"
+        ));
+    }
+    if options.get_socket().is_some() || options.get_host().starts_with('/') {
+        return Ok(options.ssl_mode(PgSslMode::Disable));
+    }
+    let usual = || {
+        let usual = std::env::home_dir()?.join(".postgresql/root.crt");
+        usual.exists().then(|| usual.display().to_string())
+    };
+    let root = root.or_else(usual);
+    let has_root = root.as_deref().is_some_and(|root| root != "system");
+    options = match root.as_deref() {
+        None => options,
+        Some("system") => options.ssl_root_cert_from_pem(Vec::new()),
+        Some(pem) if pem.starts_with("-----BEGIN") => {
+            options.ssl_root_cert_from_pem(pem.as_bytes().to_vec())
+        }
+        Some(path) => options.ssl_root_cert(path),
+    };
+    let mode = match options.get_ssl_mode() {
+        PgSslMode::Allow => PgSslMode::Prefer,
+        PgSslMode::Require if has_root => PgSslMode::VerifyCa,
+        other => other,
+    };
+    let is_verified = matches!(mode, PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+    if let Some(path) = root.filter(|root| has_root && is_verified && !root.starts_with("-----"))
+        && let Err(error) = std::fs::metadata(&path)
+    {
+        return Err(format!("sslrootcert {path}: {error}"));
+    }
+    Ok(options.ssl_mode(mode))
 }
 
 #[cfg(test)]

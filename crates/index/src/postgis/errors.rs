@@ -18,6 +18,8 @@ const SERIALIZATION: &str = "40001";
 /// The server is being stopped, or starts.
 const GOING_AWAY: [&str; 3] = ["57P01", "57P02", "57P03"];
 const TOO_MANY_CONNECTIONS: &str = "53300";
+const INVALID_PASSWORD: &str = "28P01";
+const INVALID_AUTHORIZATION: &str = "28000";
 
 /// PostgreSQL's five letters.
 pub(super) fn code(error: &sqlx::Error) -> Option<String> {
@@ -61,7 +63,30 @@ pub(super) fn failed(url: &str, action: &'static str) -> impl Fn(sqlx::Error) ->
                 url,
                 reason: "the server, or this session, takes no changes".to_owned(),
             },
-            Some(DISK_FULL) => Error::NoSpace { url },
+            Some(DISK_FULL) => Error::NoSpace {
+                url,
+                reason: message(&source),
+            },
+            Some(INVALID_PASSWORD) => Error::Login {
+                url,
+                reason: format!(
+                    "{}; the password is that of the URL, else of PGPASSWORD, else of the \
+                     password file (PGPASSFILE or ~/.pgpass, which nobody else may read)",
+                    message(&source)
+                ),
+            },
+            Some(INVALID_AUTHORIZATION) => Error::Login {
+                url,
+                reason: format!(
+                    "{}; who may log in, from where, and whether by TLS (`sslmode`), is in the \
+                     server's pg_hba.conf",
+                    message(&source)
+                ),
+            },
+            None if is_tls(&source) => Error::Tls {
+                url,
+                reason: tls_reason(&source),
+            },
             Some(LOCK_NOT_AVAILABLE) => Error::Locked {
                 url,
                 waited: Duration::ZERO,
@@ -73,6 +98,37 @@ pub(super) fn failed(url: &str, action: &'static str) -> impl Fn(sqlx::Error) ->
             },
         }
     }
+}
+
+/// Whether the two could not agree on a safe connection.
+fn is_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        // What TLS makes of bytes or certificates that it does not like.
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    }
+}
+
+fn tls_reason(error: &sqlx::Error) -> String {
+    let said = match error {
+        sqlx::Error::Tls(source) => source.to_string(),
+        other => {
+            std::error::Error::source(other).map_or_else(|| other.to_string(), |e| e.to_string())
+        }
+    };
+    let advice = if said.contains("does not support TLS") {
+        "`sslmode=disable` or `prefer` goes without, when the network is safe"
+    } else if said.contains("UnknownIssuer") || said.contains("CaUsedAsEndEntity") {
+        "its certificate is not signed by an authority that is known here; name the right one by \
+         `sslrootcert` (PGSSLROOTCERT)"
+    } else if said.contains("not valid for name") || said.contains("NotValidForName") {
+        "connect by a name that its certificate has, or with `sslmode=verify-ca`, which does not \
+         compare names"
+    } else {
+        "look at `sslmode`, `sslrootcert`, `sslcert` and `sslkey` (PGSSLMODE, ...)"
+    };
+    format!("{said}; {advice}")
 }
 
 fn message(error: &sqlx::Error) -> String {

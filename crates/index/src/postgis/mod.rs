@@ -176,11 +176,6 @@ impl PostgisIndex {
         }
     }
 
-    /// Closes every connection.
-    pub async fn close(self) {
-        self.pool.close().await;
-    }
-
     /// What the database holds; it is asked once.
     async fn ready(&self) -> Result<Contents> {
         if let Some(contents) = *self.contents.read().await {

@@ -9,6 +9,7 @@
 //! cannot write, become the strings `NaN`, `Infinity` and `-Infinity`.
 
 mod json;
+mod parts;
 mod path;
 mod print;
 mod problem;
@@ -18,6 +19,7 @@ mod yaml;
 
 use serde_json::Value;
 
+pub use parts::parse_each;
 pub use path::{DocPath, Step};
 pub use print::{to_json, to_yaml};
 pub(crate) use problem::excerpt;
@@ -55,9 +57,10 @@ impl LocatedDocument {
 /// Reads every document of a text.
 ///
 /// `uri` names the text in errors and in the result. A name that ends in
-/// `.json` is read as JSON, one that ends in `.yaml` or `.yml` as YAML; any
-/// other as JSON when it starts with a brace or bracket and is valid JSON, as
-/// YAML otherwise. Empty YAML documents are left out. When the text holds
+/// `.json` is read as JSON, one that ends in `.yaml` or `.yml` as YAML, one that
+/// ends in `.jsonl` or `.ndjson` as one JSON document a line; any other as JSON
+/// when it starts with a brace or bracket and is valid JSON, as YAML otherwise.
+/// Empty YAML documents and empty lines are left out. When the text holds
 /// several documents, the N-th one (from 0) has `#part=N` added to its uri.
 ///
 /// Merge keys (`<<`) are applied, anchors are resolved. Unquoted `yes`, `no`,
@@ -71,44 +74,54 @@ impl LocatedDocument {
 /// # Source
 /// datacube-core, `datacube/utils/documents.py` (`read_documents`).
 pub fn parse_documents(text: &str, uri: &str) -> Result<Vec<LocatedDocument>> {
-    let path = uri
-        .split(['#', '?'])
-        .next()
-        .unwrap_or(uri)
-        .to_ascii_lowercase();
-    let path = path.strip_suffix(".gz").unwrap_or(&path);
+    let path = name_of(uri);
     let documents = if path.ends_with(".json") || path.ends_with(".geojson") {
         vec![json::parse(text)]
             .into_iter()
             .collect::<Result<Vec<_>, _>>()
     } else if path.ends_with(".yaml") || path.ends_with(".yml") {
         yaml::parse(text)
+    } else if parts::is_lines(&path) {
+        parts::lines(text).collect()
     } else {
         match json::parse(text) {
             Ok(document) if text.trim_start().starts_with(['{', '[']) => Ok(vec![document]),
             _ => yaml::parse(text),
         }
     }
-    .map_err(|fault| Error::Syntax {
-        uri: uri.to_owned(),
-        line: fault.line,
-        column: fault.column,
-        message: fault.message,
-    })?;
+    .map_err(|fault| fault.at(uri))?;
     let several = documents.len() > 1;
     Ok(documents
         .into_iter()
         .enumerate()
         .map(|(part, (document, warnings))| LocatedDocument {
-            uri: if several {
-                format!("{uri}#part={part}")
-            } else {
-                uri.to_owned()
-            },
+            uri: part_uri(uri, part, several),
             document,
             warnings,
         })
         .collect())
+}
+
+/// The address of the N-th document of a text.
+fn part_uri(uri: &str, part: usize, several: bool) -> String {
+    if several {
+        format!("{uri}#part={part}")
+    } else {
+        uri.to_owned()
+    }
+}
+
+/// What the name of a text tells: in lower case, without what packed it.
+fn name_of(uri: &str) -> String {
+    let path = uri
+        .split(['#', '?'])
+        .next()
+        .unwrap_or(uri)
+        .to_ascii_lowercase();
+    match path.strip_suffix(".gz") {
+        Some(unpacked) => unpacked.to_owned(),
+        None => path,
+    }
 }
 
 /// Reads a text that holds exactly one document.
@@ -138,6 +151,17 @@ struct Fault {
     line: usize,
     column: usize,
     message: String,
+}
+
+impl Fault {
+    fn at(self, uri: &str) -> Error {
+        Error::Syntax {
+            uri: uri.to_owned(),
+            line: self.line,
+            column: self.column,
+            message: self.message,
+        }
+    }
 }
 
 #[cfg(test)]
