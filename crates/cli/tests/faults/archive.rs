@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use datacube::Datacube;
 use datacube::index::Query;
-use datacube::model::{Dataset, LineageRelation};
+use datacube::model::{Dataset, LineageDirection};
 use datacube_testkit::Cluster;
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
@@ -24,8 +24,7 @@ const SOUND: [(&str, &str); 4] = [
            NOT EXISTS (SELECT 1 FROM document WHERE dataset = d.key) OR \
            NOT EXISTS (SELECT 1 FROM location WHERE dataset = d.key) OR \
            NOT EXISTS (SELECT 1 FROM footprint_box WHERE key = 2 * d.key) OR \
-           NOT EXISTS (SELECT 1 FROM search_text WHERE dataset = d.key) OR \
-           NOT EXISTS (SELECT 1 FROM search_range WHERE dataset = d.key)) \
+           NOT EXISTS (SELECT 1 FROM search_text WHERE dataset = d.key)) \
          || ' ' || (SELECT count(*) FROM document WHERE dataset NOT IN (SELECT key FROM dataset)) \
          || ' ' || (SELECT count(*) FROM location WHERE dataset NOT IN (SELECT key FROM dataset)) \
          || ' ' || (SELECT count(*) FROM footprint_box \
@@ -55,7 +54,12 @@ pub(crate) fn id(n: usize) -> Uuid {
 pub(crate) fn document(n: usize) -> Value {
     let minute = |n: usize| {
         let (days, minute) = (n / 1440, n % 1440);
-        format!("2020-01-{:02}T{:02}:{:02}:00Z", days + 1, minute / 60, minute % 60)
+        format!(
+            "2020-01-{:02}T{:02}:{:02}:00Z",
+            days + 1,
+            minute / 60,
+            minute % 60
+        )
     };
     let top = 6_100_005 - 1200 * i64::try_from(n % 50).expect("small");
     let lineage = match n % 10 {
@@ -104,7 +108,11 @@ impl Archive {
         let said = self.kit.run(&["dataset", "add", &self.file]);
         assert_eq!((said.status, said.err.as_str()), (0, ""), "{said:?}");
         let [added, there, failed] = tally(&said);
-        assert_eq!((added + there, failed), (self.documents.len(), 0), "{said:?}");
+        assert_eq!(
+            (added + there, failed),
+            (self.documents.len(), 0),
+            "{said:?}"
+        );
         added
     }
 
@@ -142,7 +150,7 @@ impl Archive {
             "platform = landsat-8",
             "cloud_cover in [0, 100]",
             "time in 2020-01",
-            "lon in [147, 149] lat in [-37, -34]",
+            "lon in [147, 149] lat in [54, 56]",
         ] {
             let query = dc.parse_query(expression).expect("an expression");
             assert_eq!(found(&dc, &query), present, "{expression}");
@@ -152,16 +160,26 @@ impl Archive {
             let query = dc
                 .parse_query(&format!("region_code = \"{region}\""))
                 .expect("an expression");
-            let expected = |n: &usize| format!("{:06}", n % 50) == region && present.contains(&id(*n));
+            let expected =
+                |n: &usize| format!("{:06}", n % 50) == region && present.contains(&id(*n));
             let expected = (0..self.documents.len()).filter(expected).map(id).collect();
             assert_eq!(found(&dc, &query), expected, "{region}");
         }
-        let stored: BTreeSet<(Uuid, Uuid)> = relations(&dc);
+        let stored = dc
+            .lineage(&ids, LineageDirection::Sources, Some(1))
+            .expect("read");
+        let stored: BTreeSet<(Uuid, Uuid)> = stored
+            .iter()
+            .map(|relation| (relation.derived, relation.source))
+            .collect();
         let expected = (0..self.documents.len())
             .filter(|n| n % 10 == 9 && present.contains(&id(*n)))
             .map(|n| (id(n), id(n - 1)))
             .collect();
-        assert_eq!(stored, expected, "relations of what is there, and no others");
+        assert_eq!(
+            stored, expected,
+            "relations of what is there, and no others"
+        );
         present.len()
     }
 }
@@ -174,12 +192,6 @@ fn found(dc: &Datacube, query: &Query) -> BTreeSet<Uuid> {
     })
     .expect("read");
     ids
-}
-
-/// All relations, derived and source.
-fn relations(dc: &Datacube) -> BTreeSet<(Uuid, Uuid)> {
-    let relations: Vec<LineageRelation> = dc.all_lineage().expect("read");
-    relations.iter().map(|relation| (relation.derived, relation.source)).collect()
 }
 
 /// The numbers of `Added 1 datasets, 2 were there already, 3 failed`.
@@ -206,7 +218,9 @@ pub(crate) fn check_file(kit: &Kit) {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let mut connection = SqliteConnection::connect(&url).await.expect("SQLite opens it");
+        let mut connection = SqliteConnection::connect(&url)
+            .await
+            .expect("SQLite opens it");
         for (statement, expected) in SOUND {
             let answer: String = sqlx::query_scalar(statement)
                 .fetch_one(&mut connection)
@@ -220,27 +234,31 @@ pub(crate) fn check_file(kit: &Kit) {
 
 /// The name of the kit's database.
 pub(crate) fn database(kit: &Kit) -> &str {
-    let rest = kit.url.strip_prefix("postgresql:///").expect("on the socket");
+    let rest = kit
+        .url
+        .strip_prefix("postgresql:///")
+        .expect("on the socket");
     rest.split('?').next().unwrap_or(rest)
 }
 
-fn check_database(cluster: &Cluster, kit: &Kit) {
+pub(crate) fn check_database(cluster: &Cluster, kit: &Kit) {
     // Every dataset has a row in each table, and no row is of none.
     let mut text = String::from("SELECT ''");
-    for table in [
-        "odc.dataset_search_string",
-        "odc.dataset_search_num",
-        "odc.dataset_search_datetime",
-        "odc.spatial_4326",
+    for (table, column) in [
+        ("odc.dataset_search_string", "dataset_ref"),
+        ("odc.dataset_search_num", "dataset_ref"),
+        ("odc.dataset_search_datetime", "dataset_ref"),
+        ("odc.spatial_4326", "dataset_ref"),
+        ("datacube.dataset", "id"),
     ] {
         write!(
             text,
             " || (SELECT count(*) FROM odc.dataset AS d WHERE NOT EXISTS \
-                  (SELECT FROM {table} WHERE dataset_ref = d.id)) \
+                  (SELECT FROM {table} AS t WHERE t.{column} = d.id)) \
               || (SELECT count(*) FROM {table} AS t WHERE NOT EXISTS \
-                  (SELECT FROM odc.dataset WHERE id = t.dataset_ref))"
+                  (SELECT FROM odc.dataset AS d WHERE d.id = t.{column}))"
         )
         .expect("memory is enough");
     }
-    assert_eq!(cluster.sql(database(kit), &text), "00000000");
+    assert_eq!(cluster.sql(database(kit), &text), "0000000000");
 }

@@ -82,7 +82,13 @@ fn is_option_name(name: &str) -> bool {
 type Environments = IndexMap<String, IndexMap<String, String>>;
 
 fn parse_ini(text: &str) -> Result<Environments, String> {
-    let file = ini::Ini::load_from_str(text).map_err(|error| error.to_string())?;
+    // As Python's configparser reads it: quotes and backslashes are characters.
+    let options = ini::ParseOption {
+        enabled_quote: false,
+        enabled_escape: false,
+        ..ini::ParseOption::default()
+    };
+    let file = ini::Ini::load_from_str_opt(text, options).map_err(|error| error.to_string())?;
     let mut environments = Environments::new();
     for (section, properties) in &file {
         let Some(section) = section else {

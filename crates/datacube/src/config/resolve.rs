@@ -378,16 +378,18 @@ fn configured_url(lookup: &dyn Fn(&str) -> Option<String>, place: &str) -> Resul
         url.set_port(Some(port))
             .map_err(|()| set("db_port cannot be set"))?;
     }
+    // A `%` stays as it is otherwise, and would begin something encoded.
+    let encoded = |text: &str| text.replace('%', "%25");
     if let Some(user) = &parts["db_username"] {
-        url.set_username(user)
+        url.set_username(&encoded(user))
             .map_err(|()| set("db_username cannot be set"))?;
     }
     if let Some(password) = &parts["db_password"] {
-        url.set_password(Some(password))
+        url.set_password(Some(&encoded(password)))
             .map_err(|()| set("db_password cannot be set"))?;
     }
     if let Some(database) = &parts["db_database"] {
-        url.set_path(database);
+        url.set_path(&encoded(database));
     }
     Ok(Some(url.into()))
 }
@@ -509,6 +511,16 @@ mod tests {
                 files: &[],
                 options: ConfigOptions::default(),
                 expected: "sqlite:/own",
+            },
+            Case {
+                name: "a password with all that means something elsewhere",
+                variables: &[HOME],
+                files: &[(
+                    "/home/u/.datacube.conf",
+                    "[default]\ndb_hostname: db\ndb_username: u\ndb_password: a\\nb%41\"c'@/:?#;x\n",
+                )],
+                options: ConfigOptions::default(),
+                expected: "postgresql://u:a%5Cnb%2541%22c'%40%2F%3A%3F%23%3Bx@db/datacube",
             },
             Case {
                 name: "raw text is not overridden",

@@ -173,8 +173,8 @@ impl EmbeddedIndex {
             tracing::debug!(%error, "the file keeps its size");
         }
         drop(connection);
-        *self.connections.write().await = None;
+        drop(connections);
         self.forget_definitions();
-        Ok(())
+        self.let_go().await
     }
 }
