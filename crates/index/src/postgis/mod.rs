@@ -59,6 +59,12 @@ const READ_ATTEMPTS: u32 = 7;
 /// A connection that was used so short a time ago is taken to be alive.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
+/// What a transaction that writes begins with. Plans are made for each search
+/// (see [`address`]); the server's own statements that check references would
+/// be planned anew for every row.
+const BEGIN_TO_WRITE: &str = "SELECT set_config('datacube.in_step', 'on', TRUE), \
+    set_config('plan_cache_mode', 'auto', TRUE)";
+
 /// Runs a statement that reads on a pooled connection; on another one when the
 /// first turns out to be dead, as after a restart of the server.
 macro_rules! retried {
@@ -243,7 +249,7 @@ impl PostgisIndex {
                 other => break other.map_err(self.failed(action))?,
             }
         };
-        sqlx::query("SELECT set_config('datacube.in_step', 'on', TRUE)")
+        sqlx::query(BEGIN_TO_WRITE)
             .execute(&mut *transaction)
             .await
             .map_err(self.failed(action))?;
