@@ -85,6 +85,18 @@ pub enum Error {
         expected: String,
     },
 
+    /// The database has no index in the tables that were asked for, and
+    /// perhaps one in others.
+    #[error("{}", other_schema_text(.url, *.wanted, *.found))]
+    OtherSchema {
+        /// The address of the index.
+        url: String,
+        /// The tables that were asked for.
+        wanted: Schema,
+        /// Those that there are.
+        found: Option<Schema>,
+    },
+
     /// The user of the database may not do it.
     #[error(
         "the user of {url} may not {action}: {reason}; an administrator of the index grants \
@@ -374,7 +386,10 @@ impl Error {
     /// Whether something that was asked for by name or id is not there, the
     /// index itself included.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Error::NotFound { .. } | Error::NotInitialised { .. })
+        matches!(
+            self,
+            Error::NotFound { .. } | Error::NotInitialised { .. } | Error::OtherSchema { .. }
+        )
     }
 
     /// Whether the same call may succeed a little later.
@@ -426,6 +441,25 @@ impl fmt::Display for Kind {
             Kind::MetadataType => "metadata type",
             Kind::Product => "product",
             Kind::Dataset => "dataset",
+        })
+    }
+}
+
+/// The tables in which Python's Open Data Cube keeps an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Schema {
+    /// `odc`, of the driver `postgis`.
+    Odc,
+    /// `agdc`, of the drivers `postgres`, `legacy` and `default`.
+    Agdc,
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Schema::Odc => "PostGIS index (schema `odc`)",
+            Schema::Agdc => "legacy index (schema `agdc`)",
         })
     }
 }
@@ -485,6 +519,24 @@ fn unknown_field_text(field: &str, products: &[String], known: &[String]) -> Str
         text.push_str(&format!(" (there are {})", listed(known, 40)));
     }
     text
+}
+
+fn other_schema_text(url: &str, wanted: Schema, found: Option<Schema>) -> String {
+    let advice = match (wanted, found) {
+        (_, Some(found @ Schema::Agdc)) => format!(
+            "but a {found}: `driver=agdc` in its URL, or `index_driver: postgres` in ODC's \
+             configuration, reads that one, and `datacube system clone` copies it into an index \
+             that can be changed; `system init` with `driver=postgis` makes a new index beside it"
+        ),
+        (_, Some(found)) => format!(
+            "but a {found}: `driver=postgis` in its URL, or `index_driver: postgis` in ODC's \
+             configuration, is for that one"
+        ),
+        (_, None) => "nor any other; this program reads legacy indexes and does not make them: \
+                      `system init` with `driver=postgis` in the URL makes a new index"
+            .to_owned(),
+    };
+    format!("the database at {url} has no {wanted}, {advice}")
 }
 
 fn differences_text(differences: &[String]) -> String {

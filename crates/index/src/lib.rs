@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod agdc;
 mod catalog;
 mod columns;
 mod differences;
@@ -35,6 +36,7 @@ mod migrate;
 mod open;
 mod periods;
 mod postgis;
+mod postgres;
 mod query;
 mod record;
 mod relations;
@@ -45,13 +47,14 @@ mod time_range;
 mod transfer;
 mod updates;
 
+pub use agdc::AgdcIndex;
 pub use catalog::{
     AddOptions, AddOutcome, Added, ArchiveReport, DeleteOptions, DeleteOutcome, Duplicates, Index,
     IndexExt, IndexInfo, InitOptions, InitOutcome, LineageOptions, LineageReport, LocationPolicy,
     PurgeOptions, PurgeReport, UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, User,
 };
 pub use embedded::EmbeddedIndex;
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Kind, Result, Schema};
 pub use fields::{FieldClass, SearchFields};
 pub use memory::MemoryIndex;
 pub use open::{OpenOptions, open, open_or_init, without_password};

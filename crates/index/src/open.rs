@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::agdc::AgdcIndex;
 use crate::catalog::{Index, InitOptions};
 use crate::embedded::EmbeddedIndex;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Schema};
 use crate::memory::MemoryIndex;
 use crate::postgis::PostgisIndex;
+use crate::postgres::{self, Driver};
 
 /// How an index is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,11 +58,27 @@ impl OpenOptions {
     pub async fn open(&self, url: &str) -> Result<Arc<dyn Index>> {
         match Address::parse(url)? {
             Address::Memory => Ok(Arc::new(MemoryIndex::new())),
-            Address::Postgis => Ok(Arc::new(PostgisIndex::open(url, self).await?)),
+            Address::Postgresql => self.open_database(url).await,
             Address::Sqlite { path, read_only } => {
                 let options = self.clone().read_only(self.read_only || read_only);
                 Ok(Arc::new(EmbeddedIndex::open(path, &options).await?))
             }
+        }
+    }
+
+    /// Opens the index in a database; where its URL does not say which tables
+    /// it is in, a legacy one counts where there is no other.
+    async fn open_database(&self, url: &str) -> Result<Arc<dyn Index>> {
+        let driver = postgres::Address::of(url, self)?.driver;
+        if driver == Some(Driver::Agdc) {
+            return Ok(Arc::new(AgdcIndex::open(url, self).await?));
+        }
+        let (index, missing) = PostgisIndex::connect(url, self).await?;
+        match (driver, missing) {
+            (None, Some(Error::OtherSchema { .. })) => {
+                Ok(Arc::new(AgdcIndex::open(url, self).await?))
+            }
+            _ => Ok(Arc::new(index)),
         }
     }
 }
@@ -72,7 +90,9 @@ impl OpenOptions {
 /// What a `postgresql:` URL leaves out comes from libpq's variables (`PGHOST`,
 /// `PGUSER`, ...) and its password file. Besides libpq's options it takes
 /// `max_connections`, `connect_timeout` (seconds), `statement_timeout`
-/// (milliseconds) and `mode=ro`.
+/// (milliseconds), `mode=ro` and `driver`: with `driver=agdc` the index is in
+/// the legacy schema `agdc`, which is only read, with `driver=postgis` in the
+/// schema `odc`; without it in `odc`, unless the database has `agdc` alone.
 ///
 /// `sqlite:PATH?mode=ro` opens for reading only. Nothing is created: a file
 /// that is not there yet makes an index that answers
@@ -94,7 +114,15 @@ pub async fn open_or_init(url: &str) -> Result<Arc<dyn Index>> {
     let index = open(url).await?;
     match index.check().await {
         Ok(_) => {}
-        Err(Error::NotInitialised { .. } | Error::SchemaTooOld { .. }) => {
+        // Without a driver in its URL, a legacy index would have been opened.
+        Err(
+            Error::NotInitialised { .. }
+            | Error::SchemaTooOld { .. }
+            | Error::OtherSchema {
+                wanted: Schema::Odc,
+                ..
+            },
+        ) => {
             index.init(&InitOptions::default()).await?;
         }
         Err(other) => return Err(other),
@@ -110,8 +138,8 @@ enum Address {
         path: PathBuf,
         read_only: bool,
     },
-    /// Read by [`PostgisIndex::open`].
-    Postgis,
+    /// Read by [`postgres::Address`].
+    Postgresql,
 }
 
 impl Address {
@@ -147,7 +175,7 @@ impl Address {
                     }),
                 }
             }
-            scheme if is_postgresql(scheme) => Ok(Address::Postgis),
+            scheme if is_postgresql(scheme) => Ok(Address::Postgresql),
             _ => refuse("its scheme is not known"),
         }
     }
@@ -231,8 +259,8 @@ mod tests {
             ("sqlite://a.db", sqlite("a.db", false)),
             ("sqlite:///a/b c.db?mode=ro", sqlite("/a/b c.db", true)),
             ("sqlite:a.db?mode=rw", sqlite("a.db", false)),
-            ("postgresql://me@host/db", Address::Postgis),
-            ("postgresql+psycopg2://me@host/db", Address::Postgis),
+            ("postgresql://me@host/db", Address::Postgresql),
+            ("postgresql+psycopg2://me@host/db", Address::Postgresql),
         ] {
             assert_eq!(Address::parse(url).expect(url), expected, "{url}");
         }

@@ -26,6 +26,8 @@ pub use dtype::{DType, Number, UnknownDType};
 pub use error::{Error, Result};
 pub use flags::{FlagsDefinition, Label, MaskExpression, MaskRequest, MaskTest, MaskValue};
 pub use lineage::{Lineage, LineageDirection, LineageRelation};
-pub use metadata_type::{FieldKind, FieldValue, MetadataType, MetadataTypeLookup, SearchField};
+pub use metadata_type::{
+    FieldKind, FieldSource, FieldValue, MetadataType, MetadataTypeLookup, SearchField,
+};
 pub use near::near_names;
 pub use product::{LoadHints, Measurement, Product, match_product};

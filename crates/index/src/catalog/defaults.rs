@@ -150,7 +150,7 @@ pub(super) async fn duplicates<I: Index + ?Sized>(
     Ok(duplicates)
 }
 
-pub(super) async fn temporal_extent<I: Index + ?Sized>(
+pub(crate) async fn temporal_extent<I: Index + ?Sized>(
     index: &I,
     query: &Query,
 ) -> Result<Option<TimeRange>> {

@@ -6,7 +6,7 @@
 //! like to call and is the same for all of them. Whatever goes over this
 //! border is a value of the model: no rows, no connections, no SQL.
 
-mod defaults;
+pub(crate) mod defaults;
 pub(crate) use defaults::shown;
 mod ext;
 mod options;
@@ -311,6 +311,9 @@ pub trait Index: Debug + Send + Sync {
 
     /// The datasets that satisfy the query, in its order, as they are read:
     /// the memory in use does not grow with the number of datasets found.
+    ///
+    /// A dataset that cannot be read is [`Error::Dataset`] or
+    /// [`Error::Corrupt`] in its place; after the former the stream goes on.
     ///
     /// Names, types and areas are checked before the first dataset is read;
     /// the stream then begins with the error. Datasets that are added, or

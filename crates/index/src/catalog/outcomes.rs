@@ -23,7 +23,7 @@ pub enum InitOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct IndexInfo {
-    /// The kind of index: `memory`, `sqlite`, `postgis`.
+    /// The kind of index: `memory`, `sqlite`, `postgis`, `agdc`.
     pub driver: &'static str,
     /// Its address, fit to be shown.
     pub url: String,

@@ -15,16 +15,16 @@ use serde_json::Value;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::definitions::Definitions;
 use super::errors::is_conflict;
 use super::mark::set_archived;
-use super::population::as_written;
 use super::read::Stored;
 use super::rows::{Row, insert_datasets, insert_extents, insert_own, insert_search_rows};
 use super::{Lock, PostgisIndex};
 use crate::catalog::{AddOptions, AddOutcome};
 use crate::differences::{same, same_dataset};
 use crate::error::{Error, Kind, Result};
+use crate::postgres::Definitions;
+use crate::postgres::document::as_written;
 use crate::relations::Relations;
 use crate::time_range::{from_micros, micros};
 

@@ -11,7 +11,6 @@ use serde_json::Value;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::definitions::Definitions;
 use super::types::{Instant, Json};
 use super::{PostgisIndex, retried, schema};
 use crate::catalog::{
@@ -23,6 +22,7 @@ use crate::columns::Column;
 use crate::differences::same;
 use crate::error::{Error, Kind, Result};
 use crate::locations;
+use crate::postgres::Definitions;
 use crate::query::Query;
 use crate::time_range::{TimeRange, from_micros, micros};
 
@@ -358,7 +358,7 @@ impl PostgisIndex {
         &self,
         connection: &mut PgConnection,
     ) -> Result<Definitions> {
-        Definitions::read(connection, &self.address.url, true).await
+        super::definitions::read(connection, &self.address.url, true).await
     }
 
     /// Adds a metadata type within a transaction.

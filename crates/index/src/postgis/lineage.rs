@@ -14,22 +14,11 @@ use uuid::Uuid;
 use super::{Lock, PostgisIndex, retried};
 use crate::catalog::{LineageOptions, LineageReport};
 use crate::error::{Error, Result};
-use crate::relations::{Relations, sort};
+use crate::postgres::lineage::{RelationRow, relation, walk};
+use crate::relations::Relations;
 
 /// Relations that are read together where all are.
 const PAGE: i64 = 4096;
-
-/// Derived, classifier, source.
-type RelationRow = (Uuid, String, Uuid);
-
-fn relation(row: RelationRow) -> LineageRelation {
-    let (derived, classifier, source) = row;
-    LineageRelation {
-        classifier,
-        derived,
-        source,
-    }
-}
 
 /// The relations one step away from ids.
 fn one_step(direction: LineageDirection) -> &'static str {
@@ -43,37 +32,6 @@ fn one_step(direction: LineageDirection) -> &'static str {
              FROM odc.dataset_lineage WHERE source_dataset_ref = ANY($1)"
         }
     }
-}
-
-/// The relations that lead away from datasets, level by level.
-async fn walk(
-    connection: &mut PgConnection,
-    ids: &[Uuid],
-    direction: LineageDirection,
-    max_depth: Option<usize>,
-) -> sqlx::Result<Vec<LineageRelation>> {
-    let mut seen: HashSet<Uuid> = ids.iter().copied().collect();
-    let mut level: Vec<Uuid> = seen.iter().copied().collect();
-    let mut found = Vec::new();
-    let mut depth = 0;
-    while !level.is_empty() && max_depth.is_none_or(|max| depth < max) {
-        let rows: Vec<RelationRow> = sqlx::query_as(one_step(direction))
-            .bind(&level)
-            .fetch_all(&mut *connection)
-            .await?;
-        level = rows
-            .iter()
-            .map(|(derived, _, source)| match direction {
-                LineageDirection::Sources => *source,
-                LineageDirection::Derived => *derived,
-            })
-            .filter(|id| seen.insert(*id))
-            .collect();
-        found.extend(rows.into_iter().map(relation));
-        depth += 1;
-    }
-    sort(&mut found);
-    Ok(found)
 }
 
 impl PostgisIndex {
@@ -91,7 +49,7 @@ impl PostgisIndex {
             .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
             .map_err(&failed)?;
-        let found = walk(&mut moment, ids, direction, max_depth)
+        let found = walk(&mut moment, one_step(direction), ids, direction, max_depth)
             .await
             .map_err(&failed)?;
         moment.commit().await.map_err(&failed)?;
@@ -114,9 +72,15 @@ impl PostgisIndex {
             .flat_map(|relation| [relation.derived, relation.source])
             .collect();
         let ids: Vec<Uuid> = ids.into_iter().collect();
-        let known = walk(connection, &ids, LineageDirection::Sources, None)
-            .await
-            .map_err(self.failed("read lineage"))?;
+        let known = walk(
+            connection,
+            one_step(LineageDirection::Sources),
+            &ids,
+            LineageDirection::Sources,
+            None,
+        )
+        .await
+        .map_err(self.failed("read lineage"))?;
         for relation in known {
             around.insert(relation);
         }
@@ -206,9 +170,15 @@ impl PostgisIndex {
         self.ensure_own().await?;
         let mut transaction = self.begin("remove lineage").await?;
         self.lock(&mut transaction, Lock::Lineage).await?;
-        let found = walk(&mut transaction, ids, direction, max_depth)
-            .await
-            .map_err(self.failed("read lineage"))?;
+        let found = walk(
+            &mut transaction,
+            one_step(direction),
+            ids,
+            direction,
+            max_depth,
+        )
+        .await
+        .map_err(self.failed("read lineage"))?;
         self.delete_relations(&mut transaction, &found).await?;
         self.end(transaction, false, "remove lineage").await?;
         Ok(found.len() as u64)

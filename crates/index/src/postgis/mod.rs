@@ -8,10 +8,8 @@
 //! made is read as it is; the first write, or [`Index::init`], adds the rest.
 
 mod add;
-mod address;
 mod adopt;
 mod definitions;
-mod errors;
 mod geometry;
 mod index;
 mod lineage;
@@ -31,60 +29,30 @@ mod sql;
 mod summaries;
 #[cfg(test)]
 mod tests;
-mod types;
 mod updating;
 mod users;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions, Postgres};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::postgres::{PgConnection, PgPool, Postgres};
 use tokio::sync::RwLock;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Schema};
 use crate::open::OpenOptions;
+use crate::postgres::{self, Address, Definitions, errors, retried, types};
 
-use address::Address;
-use definitions::Definitions;
 use schema::Contents;
 
 type Transaction = sqlx::Transaction<'static, Postgres>;
 
-/// How often a read is done again on a new connection when the server went away.
-const READ_ATTEMPTS: u32 = 7;
-
-/// A connection that was used so short a time ago is taken to be alive.
-const TRUSTED_FOR: Duration = Duration::from_millis(500);
-
 /// What a transaction that writes begins with. Plans are made for each search
-/// (see [`address`]); the server's own statements that check references would
+/// (see [`Address`]); the server's own statements that check references would
 /// be planned anew for every row.
 const BEGIN_TO_WRITE: &str = "SELECT set_config('datacube.in_step', 'on', TRUE), \
     set_config('plan_cache_mode', 'auto', TRUE)";
-
-/// Runs a statement that reads on a pooled connection; on another one when the
-/// first turns out to be dead, as after a restart of the server.
-macro_rules! retried {
-    ($index:expr, $action:literal, $connection:ident => $statement:expr) => {{
-        let mut attempt = 0;
-        loop {
-            let result: sqlx::Result<_> = async {
-                let mut pooled = $index.pool.acquire().await?;
-                let $connection: &mut sqlx::postgres::PgConnection = &mut pooled;
-                $statement.await
-            }
-            .await;
-            match result {
-                Err(error) if $index.may_retry(&error, attempt).await => attempt += 1,
-                other => break other.map_err($index.failed($action)),
-            }
-        }
-    }};
-}
-use retried;
 
 /// What one writer at a time decides about.
 #[derive(Clone, Copy, Debug)]
@@ -143,43 +111,26 @@ impl PostgisIndex {
     /// [`Error::InvalidUrl`], [`Error::ForeignSchema`],
     /// [`Error::SchemaTooNew`], or whatever keeps the server from being reached.
     pub async fn open(url: &str, options: &OpenOptions) -> Result<Self> {
-        let mut address = Address::parse(url)?;
-        address.read_only |= options.read_only;
-        if address.read_only {
-            address.options = address
-                .options
-                .options([("default_transaction_read_only", "on")]);
-        }
-        address.options = address
-            .options
-            .options([("lock_timeout", options.busy_timeout.as_millis().to_string())]);
-        address.options = address.options.disable_statement_logging();
-        let pool = PgPoolOptions::new()
-            .max_connections(address.max_connections)
-            .acquire_timeout(address.connect_timeout)
-            .idle_timeout(Duration::from_secs(60))
-            // A round trip for each statement would be most of a short search;
-            // reads are done again where the server went away in between.
-            .test_before_acquire(false)
-            .before_acquire(|connection, met| {
-                Box::pin(async move {
-                    if met.idle_for > TRUSTED_FOR {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(address.options.clone());
+        Ok(Self::connect(url, options).await?.0)
+    }
+
+    /// As [`Self::open`]; with what is to be said about a database that has no
+    /// such index yet.
+    pub(crate) async fn connect(url: &str, options: &OpenOptions) -> Result<(Self, Option<Error>)> {
+        let address = Address::of(url, options)?;
+        let pool = address.pool();
         let index = PostgisIndex {
             address,
             pool,
             contents: RwLock::new(None),
             definitions: std::sync::RwLock::new(None),
         };
-        match index.ready().await {
-            Ok(_) | Err(Error::NotInitialised { .. }) => Ok(index),
-            Err(other) => Err(other),
-        }
+        let missing = match index.ready().await {
+            Ok(_) => None,
+            Err(error @ (Error::NotInitialised { .. } | Error::OtherSchema { .. })) => Some(error),
+            Err(other) => return Err(other),
+        };
+        Ok((index, missing))
     }
 
     /// What the database holds; it is asked once.
@@ -191,18 +142,20 @@ impl PostgisIndex {
         if let Some(contents) = *slot {
             return Ok(contents);
         }
-        // Not from the pool, which would go on trying when nobody is there.
-        let connecting = PgConnection::connect_with(&self.address.options);
-        let connected = tokio::time::timeout(self.address.connect_timeout, connecting).await;
-        let mut connection = connected
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(self.failed("connect"))?;
+        let mut connection = self.address.connect().await?;
         let mut contents = schema::contents(&mut connection, &self.address.url).await?;
         // What was asked for is known; how the goodbye goes does not matter.
         let _ = connection.close().await;
         if !contents.has_odc {
-            return Err(Error::NotInitialised {
-                url: self.address.url.clone(),
+            let url = self.address.url.clone();
+            return Err(if contents.has_agdc {
+                Error::OtherSchema {
+                    url,
+                    wanted: Schema::Odc,
+                    found: Some(Schema::Agdc),
+                }
+            } else {
+                Error::NotInitialised { url }
             });
         }
         contents.may_write &= !self.address.read_only;
@@ -225,13 +178,7 @@ impl PostgisIndex {
 
     /// Whether a read that failed is worth another attempt; waits before it.
     async fn may_retry(&self, error: &sqlx::Error, attempt: u32) -> bool {
-        let may = errors::is_disconnected(error)
-            && !matches!(error, sqlx::Error::PoolTimedOut)
-            && attempt < READ_ATTEMPTS;
-        if may {
-            tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
-        }
-        may
+        postgres::may_retry(error, attempt).await
     }
 
     /// Begins to write; this program's own tables are looked after by itself.
@@ -287,7 +234,9 @@ impl PostgisIndex {
     async fn session(&self) -> Result<Session> {
         match self.session_as_is().await {
             // Somebody removed the index since, and perhaps made it anew.
-            Err(Error::NotInitialised { .. }) if self.contents.read().await.is_some() => {
+            Err(Error::NotInitialised { .. } | Error::OtherSchema { .. })
+                if self.contents.read().await.is_some() =>
+            {
                 self.forget().await;
                 self.session_as_is().await
             }
@@ -315,7 +264,7 @@ impl PostgisIndex {
             None => {
                 let mut connection = self.connection().await?;
                 let read =
-                    Definitions::read(&mut connection, &self.address.url, ready.is_own).await?;
+                    definitions::read(&mut connection, &self.address.url, ready.is_own).await?;
                 let read = Arc::new(read);
                 *self
                     .definitions

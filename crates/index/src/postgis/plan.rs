@@ -13,10 +13,10 @@
 
 use uuid::Uuid;
 
-use super::sql::Statement;
 use super::types::Outline;
 use super::{PostgisIndex, Session, retried};
 use crate::error::Result;
+use crate::postgres::Statement;
 use crate::record::Record;
 use crate::resolve::Resolved;
 

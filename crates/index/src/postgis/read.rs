@@ -9,12 +9,13 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
-use super::definitions::Definitions;
 use super::errors::failed;
-use super::population::{as_written, joined_uri};
 use super::types::{Instant, Json};
 use super::{PostgisIndex, Session, retried};
 use crate::error::{Error, Result};
+use crate::postgres;
+use crate::postgres::Definitions;
+use crate::postgres::document::{as_written, joined_uri};
 use crate::time_range::from_micros;
 
 /// Ids of one statement.
@@ -181,30 +182,17 @@ impl PostgisIndex {
     /// as there are.
     pub(super) async fn make_all(
         &self,
-        mut rows: Vec<Stored>,
+        rows: Vec<Stored>,
         known: &Arc<Definitions>,
     ) -> Result<Vec<Dataset>> {
         let url = self.address.url.clone();
         if rows.len() <= FEW {
             return rows.iter().map(|row| row.dataset(known, &url)).collect();
         }
-        let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let n_each = rows.len().div_ceil(n_threads).max(FEW);
-        let mut tasks = Vec::with_capacity(n_threads);
-        while !rows.is_empty() {
-            let part = rows.split_off(rows.len().saturating_sub(n_each));
-            let (known, url) = (Arc::clone(known), url.clone());
-            tasks.push(tokio::task::spawn_blocking(move || {
-                part.iter()
-                    .map(|row| row.dataset(&known, &url))
-                    .collect::<Result<Vec<_>>>()
-            }));
-        }
-        let mut all = Vec::new();
-        for task in tasks {
-            all.extend(task.await.expect("reading documents does not panic")?);
-        }
-        Ok(all)
+        let known = Arc::clone(known);
+        let read = move |row: &Stored| row.dataset(&known, &url);
+        let all = postgres::on_threads(rows, FEW, read).await;
+        all.into_iter().collect()
     }
 
     pub(super) async fn which_are_there(&self, ids: &[Uuid]) -> Result<Vec<bool>> {

@@ -7,10 +7,10 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::PostgisIndex;
-use super::definitions::Definitions;
 use super::rows::delete_values;
 use crate::catalog::{DeleteOptions, DeleteOutcome, PurgeOptions, PurgeReport};
 use crate::error::{Error, Result};
+use crate::postgres::Definitions;
 
 impl PostgisIndex {
     pub(super) async fn purge_datasets(

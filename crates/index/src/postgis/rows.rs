@@ -9,11 +9,12 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::definitions::Definitions;
 use super::geometry;
-use super::population::{SearchRows, fields_of, split_uri, stored_document};
+use super::population::{SearchRows, fields_of};
 use super::types::{Decimal, Instant, Json};
 use crate::error::{Error, Result};
+use crate::postgres::Definitions;
+use crate::postgres::document::{split_uri, stored_document};
 use crate::record::Record;
 use crate::time_range::micros;
 

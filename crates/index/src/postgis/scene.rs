@@ -7,10 +7,10 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::PostgisIndex;
-use super::definitions::Definitions;
 use super::read::Stored;
 use crate::error::Result;
 use crate::maturity::Standing;
+use crate::postgres::Definitions;
 
 impl PostgisIndex {
     /// The active datasets of the scene of a new one that are less mature;

@@ -35,6 +35,8 @@ const ROLE_ATTEMPTS: usize = 20;
 pub(super) struct Contents {
     /// Whether the schema `odc` is there.
     pub(super) has_odc: bool,
+    /// Whether the legacy schema `agdc` is there.
+    pub(super) has_agdc: bool,
     /// Whether our own schema is there, in this version.
     pub(super) is_own: bool,
     /// Whether the user may add datasets.
@@ -46,11 +48,13 @@ pub(super) struct Contents {
 /// Looks at a database without changing it.
 pub(super) async fn contents(connection: &mut PgConnection, url: &str) -> Result<Contents> {
     let failed = super::errors::failed(url, "look at the database");
-    let (has_odc, has_own): (bool, bool) = sqlx::query_as(
+    let (has_odc, has_own, has_agdc): (bool, bool, bool) = sqlx::query_as(
         "SELECT EXISTS (SELECT FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid \
                         WHERE n.nspname = 'odc' AND c.relname = 'dataset'), \
                 EXISTS (SELECT FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid \
-                        WHERE n.nspname = 'datacube' AND c.relname = 'migration')",
+                        WHERE n.nspname = 'datacube' AND c.relname = 'migration'), \
+                EXISTS (SELECT FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid \
+                        WHERE n.nspname = 'agdc' AND c.relname = 'dataset')",
     )
     .fetch_one(&mut *connection)
     .await
@@ -58,6 +62,7 @@ pub(super) async fn contents(connection: &mut PgConnection, url: &str) -> Result
     if !has_odc {
         return Ok(Contents {
             has_odc,
+            has_agdc,
             is_own: false,
             may_write: false,
             has_roles: false,
@@ -106,6 +111,7 @@ pub(super) async fn contents(connection: &mut PgConnection, url: &str) -> Result
     .map_err(&failed)?;
     Ok(Contents {
         has_odc,
+        has_agdc,
         is_own,
         may_write,
         has_roles,

@@ -9,13 +9,13 @@ use datacube_geo::Crs;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::definitions::Definitions;
 use super::geometry::{self, LONLAT};
 use super::read::Stored;
 use super::schema::run;
 use super::{Lock, PostgisIndex};
 use crate::error::{Error, Result};
 use crate::footprint::Footprint;
+use crate::postgres::Definitions;
 
 /// Datasets of one round.
 const PAGE: i64 = 500;

@@ -3,12 +3,12 @@
 //! Values never stand in the text. `d` is a row of `datacube.dataset`, or what
 //! stands for one where this program has no schema of its own.
 
-use sqlx::postgres::{PgArguments, PgHasArrayType, PgRow, Postgres};
-use sqlx::query::QueryAs;
-use sqlx::{Arguments, AssertSqlSafe, Encode, FromRow, Type};
+use sqlx::postgres::{PgHasArrayType, Postgres};
+use sqlx::{Encode, Type};
 
 use super::geometry;
 use crate::footprint::{Footprint, LonLatBox};
+use crate::postgres::Statement;
 use crate::query::{ArchivedFilter, UriMatch};
 use crate::resolve::{Resolved, Target, Test};
 
@@ -21,44 +21,7 @@ const MAX_RANGES: usize = 8;
 /// Texts longer than this are not among the indexed ones.
 pub(super) const MAX_INDEXED_TEXT: usize = 2000;
 
-/// A statement in the making.
-#[derive(Clone, Default)]
-pub(super) struct Statement {
-    pub(super) text: String,
-    arguments: PgArguments,
-    n_arguments: usize,
-}
-
 impl Statement {
-    /// Takes a value along; gives the text that stands for it.
-    pub(super) fn bind<'q, T>(&mut self, value: T) -> String
-    where
-        T: Encode<'q, Postgres> + Type<Postgres>,
-    {
-        self.arguments
-            .add(value)
-            .expect("values of these types can be encoded");
-        self.n_arguments += 1;
-        format!("${}", self.n_arguments)
-    }
-
-    fn list<T>(&mut self, values: Vec<T>) -> String
-    where
-        Vec<T>: for<'q> Encode<'q, Postgres> + Type<Postgres>,
-        T: PgHasArrayType,
-    {
-        self.bind(values)
-    }
-
-    /// The statement, ready to be run once, giving rows as `O`.
-    pub(super) fn query<O>(self) -> QueryAs<'static, Postgres, O, PgArguments>
-    where
-        O: for<'r> FromRow<'r, PgRow>,
-    {
-        // Only texts of this crate and numbered parameters get into the text.
-        sqlx::query_as_with(AssertSqlSafe(self.text), self.arguments)
-    }
-
     /// What every row has to satisfy, whether it is derived or not: product,
     /// ids, time, locations and being archived; joined by AND, never empty.
     pub(super) fn base_conditions(

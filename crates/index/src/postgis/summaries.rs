@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use super::met::Wanted;
 use super::plan::{Place, Plan, Scope};
-use super::sql::Statement;
 use super::{PostgisIndex, Session, retried};
 use crate::catalog::Duplicates;
 use crate::columns::{Column, Key};
 use crate::error::Result;
 use crate::extent::AreaUnion;
+use crate::postgres::Statement;
 use crate::query::Query;
 use crate::resolve::Resolved;
 use crate::time_range::{TimeRange, from_micros};

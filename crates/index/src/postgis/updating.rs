@@ -11,7 +11,6 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::add::check_product;
-use super::definitions::Definitions;
 use super::mark::set_archived;
 use super::read::Stored;
 use super::rows::{Row, put_locations, rewrite};
@@ -21,6 +20,7 @@ use crate::catalog::{UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated
 use crate::differences::same;
 use crate::error::{Error, Kind, Result};
 use crate::locations;
+use crate::postgres::Definitions;
 use crate::time_range::micros;
 use crate::updates::{breaks, concern_datasets, permitted, permitted_in_dataset};
 

@@ -2,18 +2,22 @@
 //!
 //! What libpq understands, with its environment variables and password file
 //! for what the URL leaves out; besides, `max_connections=8`,
-//! `statement_timeout=MILLISECONDS`, `connect_timeout=SECONDS` and `mode=ro`.
+//! `statement_timeout=MILLISECONDS`, `connect_timeout=SECONDS`, `mode=ro` and
+//! `driver=postgis|agdc`, the tables in which the index is.
 //! The form with a driver that SQLAlchemy wants (`postgresql+psycopg2://`) is
 //! taken too, so that ODC's configuration files work as they are.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection};
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::open::without_password;
+use crate::open::{OpenOptions, without_password};
+
+use super::errors::failed;
 
 /// Connections of one process at a time, unless told otherwise.
 const MAX_CONNECTIONS: u32 = 8;
@@ -21,20 +25,93 @@ const MAX_CONNECTIONS: u32 = 8;
 /// How long to wait for a connection, unless told otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a connection that nobody uses is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A connection that was used so short a time ago is taken to be alive.
+const TRUSTED_FOR: Duration = Duration::from_millis(500);
+
+/// Which tables of Python's Open Data Cube hold an index, as a URL names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driver {
+    /// The schema `odc`.
+    Postgis,
+    /// The legacy schema `agdc`.
+    Agdc,
+}
+
+impl Driver {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "postgis" => Some(Driver::Postgis),
+            // What ODC's configuration calls it counts too.
+            "agdc" | "postgres" | "legacy" => Some(Driver::Agdc),
+            _ => None,
+        }
+    }
+}
+
 /// How a database is reached.
 #[derive(Clone)]
-pub(super) struct Address {
+pub(crate) struct Address {
     /// The address, fit to be shown.
-    pub(super) url: String,
-    pub(super) options: PgConnectOptions,
-    pub(super) max_connections: u32,
-    pub(super) connect_timeout: Duration,
-    pub(super) read_only: bool,
+    pub(crate) url: String,
+    pub(crate) options: PgConnectOptions,
+    pub(crate) max_connections: u32,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) read_only: bool,
+    /// Where the index is; `None` where the URL leaves that open.
+    pub(crate) driver: Option<Driver>,
 }
 
 impl Address {
+    /// Reads a URL, and what was asked for besides.
+    pub(crate) fn of(url: &str, options: &OpenOptions) -> Result<Self> {
+        let mut address = Address::parse(url)?;
+        address.read_only |= options.read_only;
+        if address.read_only {
+            address.options = address
+                .options
+                .options([("default_transaction_read_only", "on")]);
+        }
+        address.options = address
+            .options
+            .options([("lock_timeout", options.busy_timeout.as_millis().to_string())]);
+        address.options = address.options.disable_statement_logging();
+        Ok(address)
+    }
+
+    /// Connections to be made as they are needed.
+    pub(crate) fn pool(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(self.max_connections)
+            .acquire_timeout(self.connect_timeout)
+            .idle_timeout(IDLE_TIMEOUT)
+            // A round trip for each statement would be most of a short search;
+            // reads are done again where the server went away in between.
+            .test_before_acquire(false)
+            .before_acquire(|connection, met| {
+                Box::pin(async move {
+                    if met.idle_for > TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(self.options.clone())
+    }
+
+    /// A connection of its own: a pool would go on trying when nobody is there.
+    pub(crate) async fn connect(&self) -> Result<PgConnection> {
+        let connecting = PgConnection::connect_with(&self.options);
+        let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
+        connected
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            .map_err(failed(&self.url, "connect"))
+    }
+
     /// Reads a URL.
-    pub(super) fn parse(url: &str) -> Result<Self> {
+    pub(crate) fn parse(url: &str) -> Result<Self> {
         let shown = without_password(url);
         let refuse = |reason: String| Error::InvalidUrl {
             url: shown.clone(),
@@ -68,6 +145,7 @@ impl Address {
             max_connections: MAX_CONNECTIONS,
             connect_timeout: CONNECT_TIMEOUT,
             read_only: false,
+            driver: None,
         };
         let mut settings = Vec::new();
         let mut root = std::env::var("PGSSLROOTCERT").ok();
@@ -93,6 +171,14 @@ impl Address {
                     "rw" => {}
                     _ => return Err(refuse("`mode` is `ro` or `rw`".to_owned())),
                 },
+                "driver" => match Driver::named(&value) {
+                    Some(driver) => address.driver = Some(driver),
+                    None => {
+                        return Err(refuse(format!(
+                            "`driver` is `postgis` or `agdc` (the legacy schema), not `{value}`"
+                        )));
+                    }
+                },
                 "sslrootcert" => root = Some(value),
                 "sslmode" | "ssl-mode" | "sslcert" | "sslkey" | "host" | "hostaddr" | "port"
                 | "dbname" | "user" | "password" | "application_name" | "options" => {
@@ -101,7 +187,7 @@ impl Address {
                 _ => {
                     return Err(refuse(format!(
                         "`{name}` is no option; there are application_name, connect_timeout, \
-                         dbname, host, max_connections, mode, options, password, port, sslcert, \
+                         dbname, driver, host, max_connections, mode, options, password, port, sslcert, \
                          sslkey, sslmode, sslrootcert, statement_timeout and user"
                     )));
                 }
@@ -223,6 +309,20 @@ mod tests {
     }
 
     #[test]
+    fn drivers_have_the_names_of_odc() {
+        for (options, driver) in [
+            ("", None),
+            ("?driver=agdc", Some(Driver::Agdc)),
+            ("?driver=postgres", Some(Driver::Agdc)),
+            ("?driver=legacy", Some(Driver::Agdc)),
+            ("?driver=postgis", Some(Driver::Postgis)),
+        ] {
+            let address = Address::parse(&format!("postgresql:///odc{options}")).expect("right");
+            assert_eq!(address.driver, driver, "{options}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_understood_is_refused_without_its_password() {
         for url in [
             "postgresql:odc",
@@ -231,6 +331,7 @@ mod tests {
             "postgresql://me:secret@host/odc?colour=red",
             "postgresql://me:secret@host/odc?mode=x",
             "postgresql://me:secret@host/odc?sslmode=perhaps",
+            "postgresql://me:secret@host/odc?driver=oracle",
         ] {
             let Err(error) = Address::parse(url) else {
                 panic!("{url} was read")

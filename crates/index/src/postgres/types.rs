@@ -48,7 +48,7 @@ macro_rules! pg_type {
 /// A `timestamptz`, in microseconds since 1970; the ends of `i64` are the
 /// infinite times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instant(pub(super) i64);
+pub(crate) struct Instant(pub(crate) i64);
 
 pg_type!(Instant, TIMESTAMPTZ, TIMESTAMPTZ_ARRAY);
 
@@ -79,7 +79,7 @@ impl Decode<'_, Postgres> for Instant {
 
 /// A `jsonb` as the text of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Json(pub(super) String);
+pub(crate) struct Json(pub(crate) String);
 
 pg_type!(Json, JSONB, JSONB_ARRAY);
 
@@ -105,7 +105,7 @@ impl Decode<'_, Postgres> for Json {
 
 /// A finite `numeric`: the shortest decimal that reads back as the double.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Decimal(pub(super) f64);
+pub(crate) struct Decimal(pub(crate) f64);
 
 pg_type!(Decimal, NUMERIC, NUMERIC_ARRAY);
 
@@ -182,7 +182,7 @@ impl Digits {
 /// A PostGIS geometry that is a footprint; `None` inside for a geometry that
 /// this crate does not write.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Outline(pub(super) Option<Footprint>);
+pub(crate) struct Outline(pub(crate) Option<Footprint>);
 
 impl Type<Postgres> for Outline {
     fn type_info() -> PgTypeInfo {

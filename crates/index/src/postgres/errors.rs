@@ -15,14 +15,15 @@ const DISK_FULL: &str = "53100";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK: &str = "40P01";
 const SERIALIZATION: &str = "40001";
-/// The server is being stopped, or starts.
-const GOING_AWAY: [&str; 3] = ["57P01", "57P02", "57P03"];
+/// The server is being stopped, or starts, or has lost patience with a
+/// transaction that did nothing.
+const GOING_AWAY: [&str; 4] = ["57P01", "57P02", "57P03", "25P03"];
 const TOO_MANY_CONNECTIONS: &str = "53300";
 const INVALID_PASSWORD: &str = "28P01";
 const INVALID_AUTHORIZATION: &str = "28000";
 
 /// PostgreSQL's five letters.
-pub(super) fn code(error: &sqlx::Error) -> Option<String> {
+pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
 }
 
@@ -31,24 +32,24 @@ fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
 }
 
 /// Whether two transactions got in each other's way; done again, both succeed.
-pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
+pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     has_code(error, &[DEADLOCK, SERIALIZATION])
 }
 
 /// Whether the connection is gone, which another may replace.
-pub(super) fn is_disconnected(error: &sqlx::Error) -> bool {
+pub(crate) fn is_disconnected(error: &sqlx::Error) -> bool {
     has_code(error, &GOING_AWAY)
         || has_code(error, &[TOO_MANY_CONNECTIONS])
         || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
 }
 
 /// Whether the user may not do it.
-pub(super) fn is_refused(error: &sqlx::Error) -> bool {
+pub(crate) fn is_refused(error: &sqlx::Error) -> bool {
     has_code(error, &[INSUFFICIENT_PRIVILEGE])
 }
 
 /// What a failure to do `action` is to the caller.
-pub(super) fn failed(url: &str, action: &'static str) -> impl Fn(sqlx::Error) -> Error {
+pub(crate) fn failed(url: &str, action: &'static str) -> impl Fn(sqlx::Error) -> Error {
     let url = url.to_owned();
     move |source| {
         let url = url.clone();

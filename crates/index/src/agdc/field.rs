@@ -1,0 +1,375 @@
+//! Tests of fields, in SQL over the documents.
+//!
+//! Every answer is true, false or, where SQL cannot tell, NULL: values of
+//! another type than the field's, numbers written as text, times in unusual
+//! forms, and what the model works out for itself (the extent). NULL goes
+//! through AND, OR and NOT as "perhaps" does, so a whole condition that is NULL
+//! leaves the row to be looked into.
+
+use std::fmt::Write as _;
+
+use datacube_model::{FieldKind, FieldSource, MetadataType};
+
+use super::times::{instant, path};
+use crate::fields::SYSTEM_OFFSETS;
+use crate::postgres::Statement;
+use crate::resolve::Test;
+
+/// More alternatives than this are compared as a list.
+const MAX_ALTERNATIVES: usize = 8;
+
+/// How the value of a field is found in a row.
+pub(super) struct Column {
+    /// The part of the statement that makes the columns of `name`; empty where
+    /// the row has them already.
+    pub(super) lateral: String,
+    value: Value,
+}
+
+/// The columns of a value; none of them depends on what is asked.
+enum Value {
+    /// `{name}.x`, and whether the document has a text there.
+    Text { name: String },
+    /// From one to another, both NULL for no value; NULL for the third unless
+    /// that is what the document has.
+    Ends {
+        low: String,
+        high: String,
+        is_odd: String,
+    },
+    /// `{name}.x`
+    Bool { name: String },
+    /// Only the dataset itself tells.
+    Unknown,
+}
+
+impl Column {
+    /// The time range of a row.
+    pub(super) fn time() -> Self {
+        Column::ends("t.begin_us", "t.end_us", "t.begin_us IS NULL")
+    }
+
+    /// When a row was indexed.
+    pub(super) fn indexed_time() -> Self {
+        let added = "(extract(epoch FROM d.added) * 1000000)::bigint";
+        Column::ends(added, added, "FALSE")
+    }
+
+    fn ends(low: &str, high: &str, is_odd: &str) -> Self {
+        Column {
+            lateral: String::new(),
+            value: Value::Ends {
+                low: low.to_owned(),
+                high: high.to_owned(),
+                is_odd: is_odd.to_owned(),
+            },
+        }
+    }
+
+    /// A search field of a metadata type, or what the type names for every
+    /// dataset; `name` is what its columns are called by.
+    pub(super) fn of(metadata_type: &MetadataType, field: &str, name: &str) -> Self {
+        let (kind, source) = match metadata_type.field(field) {
+            Some(field) => (field.kind, field.source.clone()),
+            None => {
+                let system = SYSTEM_OFFSETS.iter().find(|(native, _)| *native == field);
+                match system.and_then(|(_, offset)| metadata_type.offset(offset)) {
+                    Some(offset) if field == "creation_time" => {
+                        (FieldKind::Datetime, FieldSource::Offset(offset.to_vec()))
+                    }
+                    Some(offset) => return Column::system_text(name, offset),
+                    // No document of the type has it.
+                    None => return Column::ends("NULL::float8", "NULL::float8", "FALSE"),
+                }
+            }
+        };
+        let offsets: Vec<&Vec<String>> = match &source {
+            FieldSource::Offset(offset) => vec![offset],
+            FieldSource::Range { min, max } => min.iter().chain(max).collect(),
+        };
+        // The model works that out of geometry and grids, not out of this.
+        if offsets.iter().any(|offset| offset[0] == "extent") {
+            return Column {
+                lateral: String::new(),
+                value: Value::Unknown,
+            };
+        }
+        match (kind, &source) {
+            (FieldKind::String, FieldSource::Offset(offset)) => {
+                let path = path(offset);
+                let lateral = format!(
+                    "CROSS JOIN LATERAL (SELECT d.metadata #>> {path} AS x, \
+                     jsonb_typeof(d.metadata #> {path}) = 'string' AS is_text OFFSET 0) AS {name}"
+                );
+                let name = name.to_owned();
+                Column {
+                    lateral,
+                    value: Value::Text { name },
+                }
+            }
+            (FieldKind::Boolean, FieldSource::Offset(offset)) => {
+                let path = path(offset);
+                let lateral = format!(
+                    "CROSS JOIN LATERAL (SELECT d.metadata #> {path} AS x OFFSET 0) AS {name}"
+                );
+                let name = name.to_owned();
+                Column {
+                    lateral,
+                    value: Value::Bool { name },
+                }
+            }
+            (FieldKind::Object, _) => Column {
+                lateral: String::new(),
+                value: Value::Unknown,
+            },
+            (FieldKind::Datetime | FieldKind::DatetimeRange, source) => {
+                Column::range(name, source, &instant_of, "bigint")
+            }
+            (_, source) => Column::range(name, source, &number_of, "float8"),
+        }
+    }
+
+    /// A text that counts only where it is one.
+    fn system_text(name: &str, offset: &[String]) -> Self {
+        let path = path(offset);
+        Column {
+            lateral: format!(
+                "CROSS JOIN LATERAL (SELECT CASE WHEN jsonb_typeof(d.metadata #> {path}) = \
+                 'string' THEN d.metadata #>> {path} END AS x, TRUE AS is_text OFFSET 0) AS {name}"
+            ),
+            value: Value::Text {
+                name: name.to_owned(),
+            },
+        }
+    }
+
+    /// From the least of some values to the greatest of others.
+    fn range(
+        name: &str,
+        source: &FieldSource,
+        value: &dyn Fn(&[String]) -> String,
+        of_type: &str,
+    ) -> Self {
+        let (min, max) = match source {
+            FieldSource::Offset(offset) => (std::slice::from_ref(offset), [].as_slice()),
+            FieldSource::Range { min, max } => (min.as_slice(), max.as_slice()),
+        };
+        let is_single = matches!(source, FieldSource::Offset(_));
+        let mut columns = String::new();
+        let mut is_odd = Vec::new();
+        for (nth, offset) in min.iter().chain(max).enumerate() {
+            let path = path(offset);
+            let _ = write!(
+                columns,
+                "{} AS v{nth}, coalesce(jsonb_typeof(d.metadata #> {path}), 'null') <> 'null' \
+                 AS h{nth}, ",
+                value(offset)
+            );
+            is_odd.push(format!("({name}_v.h{nth} AND {name}_v.v{nth} IS NULL)"));
+        }
+        let of = |function: &str, from: usize, to: usize| {
+            let values: Vec<String> = (from..to).map(|nth| format!("{name}_v.v{nth}")).collect();
+            format!("{function}({})", values.join(", "))
+        };
+        let low = of("least", 0, min.len());
+        let (low, high) = if is_single {
+            (low.clone(), low)
+        } else {
+            let high = of("greatest", min.len(), min.len() + max.len());
+            let (first, last) = if of_type == "bigint" {
+                (i64::MIN.to_string(), i64::MAX.to_string())
+            } else {
+                ("-Infinity".to_owned(), "Infinity".to_owned())
+            };
+            // An end that is missing is open, unless both are.
+            (
+                format!(
+                    "CASE WHEN coalesce({low}, {high}) IS NOT NULL THEN coalesce({low}, '{first}'::{of_type}) END"
+                ),
+                format!(
+                    "CASE WHEN coalesce({low}, {high}) IS NOT NULL THEN coalesce({high}, '{last}'::{of_type}) END"
+                ),
+            )
+        };
+        let columns = columns.trim_end_matches(", ");
+        Column {
+            lateral: format!(
+                "CROSS JOIN LATERAL (SELECT {columns} OFFSET 0) AS {name}_v \
+                 CROSS JOIN LATERAL (SELECT {low} AS low, {high} AS high, {is_odd} AS is_odd \
+                     OFFSET 0) AS {name}",
+                is_odd = is_odd.join(" OR "),
+            ),
+            value: Value::Ends {
+                low: format!("{name}.low"),
+                high: format!("{name}.high"),
+                is_odd: format!("{name}.is_odd"),
+            },
+        }
+    }
+
+    /// What a row has to satisfy: true, false or NULL for perhaps.
+    pub(super) fn condition(&self, statement: &mut Statement, test: &Test) -> String {
+        match test {
+            Test::Not(test) => format!("(NOT {})", self.condition(statement, test)),
+            Test::All(tests) => {
+                let all: Vec<String> = tests.iter().map(|t| self.condition(statement, t)).collect();
+                joined(&all, " AND ", "TRUE")
+            }
+            Test::Any(tests) => self.any(statement, tests),
+            Test::Text(text) => self.text(statement, std::slice::from_ref(text)),
+            Test::Number(low, high) => {
+                let ends = (statement.bind(*low), statement.bind(*high));
+                self.meets(&ends.0, &ends.1)
+            }
+            Test::Time(low, high) => {
+                let ends = (statement.bind(*low), statement.bind(*high));
+                self.meets(&ends.0, &ends.1)
+            }
+            Test::Bool(wanted) => match &self.value {
+                Value::Bool { name } => format!(
+                    "(CASE coalesce(jsonb_typeof({name}.x), 'null') WHEN 'null' THEN FALSE \
+                     WHEN 'boolean' THEN {name}.x = '{wanted}'::jsonb END)"
+                ),
+                Value::Unknown => "NULL::boolean".to_owned(),
+                _ => "FALSE".to_owned(),
+            },
+        }
+    }
+
+    fn any(&self, statement: &mut Statement, tests: &[Test]) -> String {
+        let texts: Option<Vec<String>> = tests
+            .iter()
+            .map(|test| test.as_text().map(str::to_owned))
+            .collect();
+        if let Some(texts) = texts.filter(|texts| !texts.is_empty()) {
+            return self.text(statement, &texts);
+        }
+        if tests.len() > MAX_ALTERNATIVES {
+            let numbers: Option<Vec<(f64, f64)>> = tests
+                .iter()
+                .map(|test| match test {
+                    Test::Number(low, high) => Some((*low, *high)),
+                    _ => None,
+                })
+                .collect();
+            if let Some(numbers) = numbers {
+                let (lows, highs): (Vec<f64>, Vec<f64>) = numbers.into_iter().unzip();
+                let lists = (statement.list(lows), statement.list(highs));
+                return self.meets_one_of(&lists.0, &lists.1);
+            }
+            let times: Option<Vec<(i64, i64)>> = tests
+                .iter()
+                .map(|test| match test {
+                    Test::Time(low, high) => Some((*low, *high)),
+                    _ => None,
+                })
+                .collect();
+            if let Some(times) = times {
+                return self.times(statement, &times);
+            }
+        }
+        let any: Vec<String> = tests.iter().map(|t| self.condition(statement, t)).collect();
+        joined(&any, " OR ", "FALSE")
+    }
+
+    /// Meets one of some closed ranges of microseconds.
+    pub(super) fn times(&self, statement: &mut Statement, times: &[(i64, i64)]) -> String {
+        let (lows, highs): (Vec<i64>, Vec<i64>) = times.iter().copied().unzip();
+        let lists = (statement.list(lows), statement.list(highs));
+        self.meets_one_of(&lists.0, &lists.1)
+    }
+
+    fn text(&self, statement: &mut Statement, texts: &[String]) -> String {
+        let Value::Text { name } = &self.value else {
+            return match self.value {
+                Value::Unknown => "NULL::boolean".to_owned(),
+                _ => "FALSE".to_owned(),
+            };
+        };
+        let list = statement.list(texts.to_vec());
+        let is_one = format!("coalesce({name}.x = ANY({list}), FALSE)");
+        if texts.iter().all(|text| is_told_by_text(text)) {
+            return is_one;
+        }
+        format!("(CASE WHEN {name}.is_text IS NOT FALSE THEN {is_one} END)")
+    }
+
+    fn meets(&self, low: &str, high: &str) -> String {
+        self.within(&|from, to| format!("{from} <= {high} AND {to} >= {low}"))
+    }
+
+    fn meets_one_of(&self, lows: &str, highs: &str) -> String {
+        self.within(&|from, to| {
+            format!(
+                "EXISTS (SELECT FROM unnest({lows}, {highs}) AS w (low, high) \
+                 WHERE {from} <= w.high AND {to} >= w.low)"
+            )
+        })
+    }
+
+    fn within(&self, test: &dyn Fn(&str, &str) -> String) -> String {
+        match &self.value {
+            Value::Ends { low, high, is_odd } => format!(
+                "(CASE WHEN NOT ({is_odd}) THEN coalesce({}, FALSE) END)",
+                test(low, high)
+            ),
+            Value::Unknown => "NULL::boolean".to_owned(),
+            _ => "FALSE".to_owned(),
+        }
+    }
+}
+
+/// Whether what PostgreSQL writes for a value is this text exactly when that is
+/// what the model reads. The two write some numbers, and all lists and objects,
+/// in different ways.
+pub(super) fn is_told_by_text(text: &str) -> bool {
+    let is_plain = text.parse::<i64>().is_ok_and(|n| n.to_string() == text);
+    let is_number = serde_json::from_str::<serde_json::Number>(text).is_ok();
+    is_plain || !(is_number || text.starts_with(['{', '[']))
+}
+
+/// The number at a place; NULL for what is none.
+fn number_of(offset: &[String]) -> String {
+    let path = path(offset);
+    format!(
+        "(CASE WHEN jsonb_typeof(d.metadata #> {path}) = 'number' \
+         THEN (d.metadata #>> {path})::float8 END)"
+    )
+}
+
+/// The instant at a place, in microseconds; NULL for what is none.
+fn instant_of(offset: &[String]) -> String {
+    instant(&format!("(d.metadata #>> {})", path(offset)))
+}
+
+/// Conditions joined, or what none of them means.
+pub(super) fn joined(conditions: &[String], by: &str, none: &str) -> String {
+    match conditions {
+        [] => none.to_owned(),
+        [only] => only.clone(),
+        several => format!("({})", several.join(by)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_are_written_in_one_way_only() {
+        for (text, is_told) in [
+            ("landsat-8", true),
+            ("090084", true),
+            ("89080", true),
+            ("-5", true),
+            ("1.5", false),
+            ("1e3", false),
+            ("nan", true),
+            ("[1, 2]", false),
+            ("true", true),
+            ("", true),
+        ] {
+            assert_eq!(is_told_by_text(text), is_told, "{text}");
+        }
+    }
+}
