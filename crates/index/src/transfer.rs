@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use datacube_model::changes::{metadata_type_changes, product_changes};
 use datacube_model::{Dataset, MetadataType, Product};
-use futures::TryStreamExt;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -103,11 +103,13 @@ impl CloneOptions {
 pub struct CloneReport {
     /// Metadata types that were added, or replaced what no product used.
     pub metadata_types: u64,
-    /// Names of metadata types that no product uses and the other index cannot
-    /// hold, such as those of before EO3 in PostGIS.
+    /// Names of metadata types that the other index cannot hold, such as those
+    /// of before EO3 in PostGIS.
     pub metadata_types_left_out: Vec<String>,
     /// Products that were added.
     pub products: u64,
+    /// Names of products of such types, which were left out with their datasets.
+    pub products_left_out: Vec<String>,
     /// Datasets to be copied, as far as that is known.
     pub datasets_in_all: u64,
     /// Datasets that were added.
@@ -122,7 +124,7 @@ pub struct CloneReport {
     pub homes: u64,
     /// Spatial indexes that were made.
     pub spatial_indexes: u64,
-    /// Datasets that could not be added, and why; the others were.
+    /// Datasets that could not be read or added, and why; the others were.
     #[serde(skip)]
     pub failed: Vec<(Uuid, Error)>,
 }
@@ -214,21 +216,24 @@ async fn copy_definitions(
         report.metadata_types += 1;
     }
     for metadata_type in missing {
-        let is_used = products
-            .iter()
-            .any(|product| product.metadata_type().name() == metadata_type.name());
         match to.add_metadata_type(metadata_type).await {
             Ok(Added::New) => report.metadata_types += 1,
             Ok(Added::AlreadyThere) => {}
-            // Nothing that is copied needs it.
-            Err(Error::Unsupported { .. }) if !is_used => {
-                let name = metadata_type.name().to_owned();
-                report.metadata_types_left_out.push(name);
+            Err(Error::Unsupported { .. }) => {
+                let name = metadata_type.name();
+                let of_type = products.iter().filter(|p| p.metadata_type().name() == name);
+                let products = of_type.map(|product| product.name().to_owned());
+                report.products_left_out.extend(products);
+                report.metadata_types_left_out.push(name.to_owned());
             }
             Err(error) => return Err(error),
         }
     }
     for product in &products {
+        let is_left_out = |name: &String| name == product.name();
+        if report.products_left_out.iter().any(is_left_out) {
+            continue;
+        }
         if to.add_product(product).await? == Added::New {
             report.products += 1;
         }
@@ -271,8 +276,12 @@ async fn copy_datasets(
     };
     let query = Query::new().archived(filter);
     report.datasets_in_all = from.count(&query).await?;
-    let mut found = from.search(&query).try_chunks(batch_size);
-    while let Some(batch) = found.try_next().await.map_err(|error| error.1)? {
+    let mut found = from.search(&query);
+    loop {
+        let (batch, is_end) = next_batch(&mut found, batch_size, report).await?;
+        if batch.is_empty() && is_end {
+            return Ok(());
+        }
         let ids: Vec<Uuid> = batch.iter().map(Dataset::id).collect();
         if options.dry_run {
             let there = to.has(&ids).await?;
@@ -288,7 +297,27 @@ async fn copy_datasets(
         }
         progress(report);
     }
-    Ok(())
+}
+
+/// The next datasets, and whether those are the last; one that cannot be read
+/// keeps no other from being copied.
+async fn next_batch(
+    found: &mut BoxStream<'_, Result<Dataset>>,
+    at_most: usize,
+    report: &mut CloneReport,
+) -> Result<(Vec<Dataset>, bool)> {
+    let mut batch = Vec::new();
+    while batch.len() < at_most {
+        match found.next().await {
+            None => return Ok((batch, true)),
+            Some(Ok(dataset)) => batch.push(dataset),
+            Some(Err(error)) => match error {
+                Error::Dataset { id, .. } => report.failed.push((id, error)),
+                other => return Err(other),
+            },
+        }
+    }
+    Ok((batch, false))
 }
 
 /// Adds datasets that are not there yet.

@@ -242,7 +242,20 @@ fn clone(global: &GlobalArgs, args: &CloneArgs) -> Result<ExitCode> {
             counted(report.datasets_skipped, "dataset")
         ))?;
     }
-    let n_failed = report.failed.len();
+    let n_failed = report.failed.len() + report.products_left_out.len();
+    if !report.metadata_types_left_out.is_empty() {
+        output::line(format!(
+            "Left out metadata types that this index cannot hold: {}",
+            report.metadata_types_left_out.join(", ")
+        ))?;
+    }
+    for name in &report.products_left_out {
+        let error = anyhow::anyhow!(
+            "product `{name}` is of a metadata type that this index cannot hold; it was left out \
+             with its datasets"
+        );
+        output::report_error(&error, false);
+    }
     for (id, error) in report.failed {
         let error = anyhow::Error::from(error).context(format!("dataset {id}"));
         output::report_error(&error, false);

@@ -13,6 +13,7 @@ mod definitions;
 mod duplicates;
 mod info;
 mod kit;
+mod legacy;
 mod purge;
 mod search;
 mod search_tool;

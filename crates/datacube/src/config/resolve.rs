@@ -326,6 +326,7 @@ fn parse_bool(text: &str) -> Option<bool> {
 
 /// The index that the options name; `None` when they name none at all.
 fn configured_url(lookup: &dyn Fn(&str) -> Option<String>, place: &str) -> Result<Option<String>> {
+    let mut driver = None;
     match lookup("index_driver").as_deref() {
         Some("memory") => return Ok(Some("memory:".into())),
         Some("null") => {
@@ -334,7 +335,10 @@ fn configured_url(lookup: &dyn Fn(&str) -> Option<String>, place: &str) -> Resul
                 problem: "index_driver `null` has no counterpart here; use `memory`".into(),
             });
         }
-        None | Some("default" | "postgres" | "legacy" | "postgis" | "sqlite") => {}
+        None | Some("sqlite") => {}
+        // The three names of the legacy schema.
+        Some("default" | "postgres" | "legacy") => driver = Some("agdc"),
+        Some("postgis") => driver = Some("postgis"),
         Some(other) => {
             return Err(Error::Config {
                 place: place.to_owned(),
@@ -346,7 +350,7 @@ fn configured_url(lookup: &dyn Fn(&str) -> Option<String>, place: &str) -> Resul
         }
     }
     if let Some(url) = lookup("db_url") {
-        return Ok(Some(url));
+        return Ok(Some(with_driver(url, driver)));
     }
     let parts: IndexMap<&str, Option<String>> = [
         "db_hostname",
@@ -391,7 +395,21 @@ fn configured_url(lookup: &dyn Fn(&str) -> Option<String>, place: &str) -> Resul
     if let Some(database) = &parts["db_database"] {
         url.set_path(&encoded(database));
     }
-    Ok(Some(url.into()))
+    Ok(Some(with_driver(url.into(), driver)))
+}
+
+/// The URL of a PostgreSQL database with the driver named in it, unless it
+/// names one.
+fn with_driver(url: String, driver: Option<&str>) -> String {
+    let Some(driver) = driver.filter(|_| url.starts_with("postgres")) else {
+        return url;
+    };
+    match url.split_once('?') {
+        None => format!("{url}?driver={driver}"),
+        Some((_, options)) if options.split('&').any(|o| o.starts_with("driver=")) => url,
+        Some((_, "")) => format!("{url}driver={driver}"),
+        Some(_) => format!("{url}&driver={driver}"),
+    }
 }
 
 #[cfg(test)]
@@ -544,6 +562,41 @@ mod tests {
             let resolved = run(case).unwrap_or_else(|error| panic!("{}: {error}", case.name));
             assert_eq!(resolved.index_url, case.expected, "{}", case.name);
         }
+    }
+
+    #[test]
+    fn a_driver_names_the_tables() {
+        let check = |options: &str, expected: &str| {
+            let case = Case {
+                name: "a driver",
+                variables: &[HOME],
+                files: &[],
+                options: ConfigOptions {
+                    text: Some(format!("default: {{{options}}}")),
+                    ..Default::default()
+                },
+                expected: "",
+            };
+            let resolved = run(&case).expect(options);
+            assert_eq!(resolved.index_url, expected, "{options}");
+        };
+        for driver in ["default", "postgres", "legacy"] {
+            check(
+                &format!("index_driver: {driver}, db_database: cube"),
+                "postgresql://localhost/cube?driver=agdc",
+            );
+        }
+        check(
+            "index_driver: postgis, db_url: 'postgresql+psycopg2://db/cube?host=/x'",
+            "postgresql+psycopg2://db/cube?host=/x&driver=postgis",
+        );
+        check(
+            "index_driver: postgres, db_url: 'postgresql://db/cube?driver=postgis'",
+            "postgresql://db/cube?driver=postgis",
+        );
+        // What the database has decides.
+        check("db_database: cube", "postgresql://localhost/cube");
+        check("index_driver: legacy, db_url: 'sqlite:/a'", "sqlite:/a");
     }
 
     #[test]

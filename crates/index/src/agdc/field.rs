@@ -6,10 +6,9 @@
 //! through AND, OR and NOT as "perhaps" does, so a whole condition that is NULL
 //! leaves the row to be looked into.
 
-use std::fmt::Write as _;
-
 use datacube_model::{FieldKind, FieldSource, MetadataType};
 
+use super::steps::Steps;
 use super::times::{instant, path};
 use crate::fields::SYSTEM_OFFSETS;
 use crate::postgres::Statement;
@@ -18,17 +17,10 @@ use crate::resolve::Test;
 /// More alternatives than this are compared as a list.
 const MAX_ALTERNATIVES: usize = 8;
 
-/// How the value of a field is found in a row.
-pub(super) struct Column {
-    /// The part of the statement that makes the columns of `name`; empty where
-    /// the row has them already.
-    pub(super) lateral: String,
-    value: Value,
-}
-
-/// The columns of a value; none of them depends on what is asked.
-enum Value {
-    /// `{name}.x`, and whether the document has a text there.
+/// How the value of a field is found in a row; none of it depends on what is
+/// asked.
+pub(super) enum Column {
+    /// `{name}_x`, and whether the document has a text there.
     Text { name: String },
     /// From one to another, both NULL for no value; NULL for the third unless
     /// that is what the document has.
@@ -37,7 +29,7 @@ enum Value {
         high: String,
         is_odd: String,
     },
-    /// `{name}.x`
+    /// `{name}_x`
     Bool { name: String },
     /// Only the dataset itself tells.
     Unknown,
@@ -46,7 +38,7 @@ enum Value {
 impl Column {
     /// The time range of a row.
     pub(super) fn time() -> Self {
-        Column::ends("t.begin_us", "t.end_us", "t.begin_us IS NULL")
+        Column::ends("d.begin_us", "d.end_us", "d.begin_us IS NULL")
     }
 
     /// When a row was indexed.
@@ -56,19 +48,21 @@ impl Column {
     }
 
     fn ends(low: &str, high: &str, is_odd: &str) -> Self {
-        Column {
-            lateral: String::new(),
-            value: Value::Ends {
-                low: low.to_owned(),
-                high: high.to_owned(),
-                is_odd: is_odd.to_owned(),
-            },
+        Column::Ends {
+            low: low.to_owned(),
+            high: high.to_owned(),
+            is_odd: is_odd.to_owned(),
         }
     }
 
     /// A search field of a metadata type, or what the type names for every
     /// dataset; `name` is what its columns are called by.
-    pub(super) fn of(metadata_type: &MetadataType, field: &str, name: &str) -> Self {
+    pub(super) fn of(
+        metadata_type: &MetadataType,
+        field: &str,
+        name: &str,
+        steps: &mut Steps,
+    ) -> Self {
         let (kind, source) = match metadata_type.field(field) {
             Some(field) => (field.kind, field.source.clone()),
             None => {
@@ -77,7 +71,7 @@ impl Column {
                     Some(offset) if field == "creation_time" => {
                         (FieldKind::Datetime, FieldSource::Offset(offset.to_vec()))
                     }
-                    Some(offset) => return Column::system_text(name, offset),
+                    Some(offset) => return Column::system_text(name, offset, steps),
                     // No document of the type has it.
                     None => return Column::ends("NULL::float8", "NULL::float8", "FALSE"),
                 }
@@ -89,57 +83,45 @@ impl Column {
         };
         // The model works that out of geometry and grids, not out of this.
         if offsets.iter().any(|offset| offset[0] == "extent") {
-            return Column {
-                lateral: String::new(),
-                value: Value::Unknown,
-            };
+            return Column::Unknown;
         }
         match (kind, &source) {
             (FieldKind::String, FieldSource::Offset(offset)) => {
                 let path = path(offset);
-                let lateral = format!(
-                    "CROSS JOIN LATERAL (SELECT d.metadata #>> {path} AS x, \
-                     jsonb_typeof(d.metadata #> {path}) = 'string' AS is_text OFFSET 0) AS {name}"
+                steps.add(0, format!("d.metadata #>> {path} AS {name}_x"));
+                steps.add(
+                    0,
+                    format!("jsonb_typeof(d.metadata #> {path}) = 'string' AS {name}_is_text"),
                 );
                 let name = name.to_owned();
-                Column {
-                    lateral,
-                    value: Value::Text { name },
-                }
+                Column::Text { name }
             }
             (FieldKind::Boolean, FieldSource::Offset(offset)) => {
-                let path = path(offset);
-                let lateral = format!(
-                    "CROSS JOIN LATERAL (SELECT d.metadata #> {path} AS x OFFSET 0) AS {name}"
-                );
+                steps.add(0, format!("d.metadata #> {} AS {name}_x", path(offset)));
                 let name = name.to_owned();
-                Column {
-                    lateral,
-                    value: Value::Bool { name },
-                }
+                Column::Bool { name }
             }
-            (FieldKind::Object, _) => Column {
-                lateral: String::new(),
-                value: Value::Unknown,
-            },
+            (FieldKind::Object, _) => Column::Unknown,
             (FieldKind::Datetime | FieldKind::DatetimeRange, source) => {
-                Column::range(name, source, &instant_of, "bigint")
+                Column::range(name, source, &instant_of, "bigint", steps)
             }
-            (_, source) => Column::range(name, source, &number_of, "float8"),
+            (_, source) => Column::range(name, source, &number_of, "float8", steps),
         }
     }
 
     /// A text that counts only where it is one.
-    fn system_text(name: &str, offset: &[String]) -> Self {
+    fn system_text(name: &str, offset: &[String], steps: &mut Steps) -> Self {
         let path = path(offset);
-        Column {
-            lateral: format!(
-                "CROSS JOIN LATERAL (SELECT CASE WHEN jsonb_typeof(d.metadata #> {path}) = \
-                 'string' THEN d.metadata #>> {path} END AS x, TRUE AS is_text OFFSET 0) AS {name}"
+        steps.add(
+            0,
+            format!(
+                "CASE WHEN jsonb_typeof(d.metadata #> {path}) = 'string' \
+                 THEN d.metadata #>> {path} END AS {name}_x"
             ),
-            value: Value::Text {
-                name: name.to_owned(),
-            },
+        );
+        steps.add(0, format!("TRUE AS {name}_is_text"));
+        Column::Text {
+            name: name.to_owned(),
         }
     }
 
@@ -149,30 +131,31 @@ impl Column {
         source: &FieldSource,
         value: &dyn Fn(&[String]) -> String,
         of_type: &str,
+        steps: &mut Steps,
     ) -> Self {
         let (min, max) = match source {
             FieldSource::Offset(offset) => (std::slice::from_ref(offset), [].as_slice()),
             FieldSource::Range { min, max } => (min.as_slice(), max.as_slice()),
         };
-        let is_single = matches!(source, FieldSource::Offset(_));
-        let mut columns = String::new();
         let mut is_odd = Vec::new();
         for (nth, offset) in min.iter().chain(max).enumerate() {
             let path = path(offset);
-            let _ = write!(
-                columns,
-                "{} AS v{nth}, coalesce(jsonb_typeof(d.metadata #> {path}), 'null') <> 'null' \
-                 AS h{nth}, ",
-                value(offset)
+            steps.add(0, format!("{} AS {name}_v{nth}", value(offset)));
+            steps.add(
+                0,
+                format!(
+                    "coalesce(jsonb_typeof(d.metadata #> {path}), 'null') <> 'null' \
+                     AS {name}_h{nth}"
+                ),
             );
-            is_odd.push(format!("({name}_v.h{nth} AND {name}_v.v{nth} IS NULL)"));
+            is_odd.push(format!("(d.{name}_h{nth} AND d.{name}_v{nth} IS NULL)"));
         }
         let of = |function: &str, from: usize, to: usize| {
-            let values: Vec<String> = (from..to).map(|nth| format!("{name}_v.v{nth}")).collect();
+            let values: Vec<String> = (from..to).map(|nth| format!("d.{name}_v{nth}")).collect();
             format!("{function}({})", values.join(", "))
         };
         let low = of("least", 0, min.len());
-        let (low, high) = if is_single {
+        let (low, high) = if max.is_empty() {
             (low.clone(), low)
         } else {
             let high = of("greatest", min.len(), min.len() + max.len());
@@ -182,28 +165,21 @@ impl Column {
                 ("-Infinity".to_owned(), "Infinity".to_owned())
             };
             // An end that is missing is open, unless both are.
-            (
+            let end = |own: &str, open: &str| {
                 format!(
-                    "CASE WHEN coalesce({low}, {high}) IS NOT NULL THEN coalesce({low}, '{first}'::{of_type}) END"
-                ),
-                format!(
-                    "CASE WHEN coalesce({low}, {high}) IS NOT NULL THEN coalesce({high}, '{last}'::{of_type}) END"
-                ),
-            )
+                    "CASE WHEN coalesce({low}, {high}) IS NOT NULL \
+                     THEN coalesce({own}, '{open}'::{of_type}) END"
+                )
+            };
+            (end(&low, &first), end(&high, &last))
         };
-        let columns = columns.trim_end_matches(", ");
-        Column {
-            lateral: format!(
-                "CROSS JOIN LATERAL (SELECT {columns} OFFSET 0) AS {name}_v \
-                 CROSS JOIN LATERAL (SELECT {low} AS low, {high} AS high, {is_odd} AS is_odd \
-                     OFFSET 0) AS {name}",
-                is_odd = is_odd.join(" OR "),
-            ),
-            value: Value::Ends {
-                low: format!("{name}.low"),
-                high: format!("{name}.high"),
-                is_odd: format!("{name}.is_odd"),
-            },
+        steps.add(1, format!("{low} AS {name}_low"));
+        steps.add(1, format!("{high} AS {name}_high"));
+        steps.add(1, format!("({}) AS {name}_is_odd", is_odd.join(" OR ")));
+        Column::Ends {
+            low: format!("d.{name}_low"),
+            high: format!("d.{name}_high"),
+            is_odd: format!("d.{name}_is_odd"),
         }
     }
 
@@ -225,12 +201,12 @@ impl Column {
                 let ends = (statement.bind(*low), statement.bind(*high));
                 self.meets(&ends.0, &ends.1)
             }
-            Test::Bool(wanted) => match &self.value {
-                Value::Bool { name } => format!(
-                    "(CASE coalesce(jsonb_typeof({name}.x), 'null') WHEN 'null' THEN FALSE \
-                     WHEN 'boolean' THEN {name}.x = '{wanted}'::jsonb END)"
+            Test::Bool(wanted) => match self {
+                Column::Bool { name } => format!(
+                    "(CASE coalesce(jsonb_typeof(d.{name}_x), 'null') WHEN 'null' THEN FALSE \
+                     WHEN 'boolean' THEN d.{name}_x = '{wanted}'::jsonb END)"
                 ),
-                Value::Unknown => "NULL::boolean".to_owned(),
+                Column::Unknown => "NULL::boolean".to_owned(),
                 _ => "FALSE".to_owned(),
             },
         }
@@ -280,18 +256,18 @@ impl Column {
     }
 
     fn text(&self, statement: &mut Statement, texts: &[String]) -> String {
-        let Value::Text { name } = &self.value else {
-            return match self.value {
-                Value::Unknown => "NULL::boolean".to_owned(),
+        let Column::Text { name } = self else {
+            return match self {
+                Column::Unknown => "NULL::boolean".to_owned(),
                 _ => "FALSE".to_owned(),
             };
         };
         let list = statement.list(texts.to_vec());
-        let is_one = format!("coalesce({name}.x = ANY({list}), FALSE)");
+        let is_one = format!("coalesce(d.{name}_x = ANY({list}), FALSE)");
         if texts.iter().all(|text| is_told_by_text(text)) {
             return is_one;
         }
-        format!("(CASE WHEN {name}.is_text IS NOT FALSE THEN {is_one} END)")
+        format!("(CASE WHEN d.{name}_is_text IS NOT FALSE THEN {is_one} END)")
     }
 
     fn meets(&self, low: &str, high: &str) -> String {
@@ -308,12 +284,12 @@ impl Column {
     }
 
     fn within(&self, test: &dyn Fn(&str, &str) -> String) -> String {
-        match &self.value {
-            Value::Ends { low, high, is_odd } => format!(
+        match self {
+            Column::Ends { low, high, is_odd } => format!(
                 "(CASE WHEN NOT ({is_odd}) THEN coalesce({}, FALSE) END)",
                 test(low, high)
             ),
-            Value::Unknown => "NULL::boolean".to_owned(),
+            Column::Unknown => "NULL::boolean".to_owned(),
             _ => "FALSE".to_owned(),
         }
     }

@@ -21,6 +21,7 @@ mod lineage;
 mod narrow;
 mod read;
 mod search;
+mod steps;
 mod summaries;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::definitions::Known;
 use super::field::{Column, is_told_by_text, joined};
+use super::steps::Steps;
 use super::times;
 use super::times::path;
 use crate::footprint::LonLatBox;
@@ -33,7 +34,7 @@ const MAX_BOXES: usize = 8;
 
 /// How far the degrees that Python noted of a dataset may be from the true
 /// ones: it draws edges from corner to corner, whose true course bends away.
-/// Here for the largest datasets there are; see [`bend`] for each row's own.
+/// Here for the largest datasets there are; see [`BEND`] for each row's own.
 const MOST_DEG: f64 = 5.0;
 
 /// Beyond this latitude the corners tell nothing about the longitudes.
@@ -180,7 +181,8 @@ impl<'a> Narrow<'a> {
         }
         rows.extend(self.indexed(statement, arm));
 
-        let mut laterals = vec![times::lateral(arm.metadata_type)];
+        let mut steps = Steps::default();
+        times::columns(arm.metadata_type, &mut steps);
         let mut verdict = Vec::new();
         if !resolved.times.is_empty() {
             verdict.push(Column::time().times(statement, &resolved.times));
@@ -190,27 +192,21 @@ impl<'a> Narrow<'a> {
                 Target::Time => Column::time(),
                 Target::IndexedTime => Column::indexed_time(),
                 Target::Stored { name, .. } => {
-                    Column::of(arm.metadata_type, name, &format!("f{nth}"))
+                    Column::of(arm.metadata_type, name, &format!("f{nth}"), &mut steps)
                 }
             };
             verdict.push(column.condition(statement, test));
-            laterals.push(column.lateral);
         }
-        if let Some((lateral, condition)) = self.near(arm.metadata_type) {
-            laterals.push(lateral);
-            verdict.push(condition);
-        } else if resolved.area.is_some() {
-            verdict.push("NULL::boolean".to_owned());
+        if resolved.area.is_some() {
+            let near = self.near(arm.metadata_type, &mut steps);
+            verdict.push(near.unwrap_or_else(|| "NULL::boolean".to_owned()));
         }
         format!(
-            "SELECT t.begin_us + (t.end_us - t.begin_us) / 2 AS center_us, t.begin_us, t.end_us, \
-                    d.id, v.is_sure \
-             FROM agdc.dataset AS d {laterals} \
-             CROSS JOIN LATERAL (SELECT {verdict} AS is_sure OFFSET 0) AS v \
-             WHERE {rows} AND v.is_sure IS NOT FALSE",
-            laterals = laterals.join(" "),
+            "SELECT v.* FROM (SELECT d.begin_us + (d.end_us - d.begin_us) / 2 AS center_us, \
+                    d.begin_us, d.end_us, d.id, {verdict} AS is_sure \
+             FROM ({rows}) AS d OFFSET 0) AS v WHERE v.is_sure IS NOT FALSE",
             verdict = joined(&verdict, " AND ", "TRUE"),
-            rows = rows.join(" AND "),
+            rows = steps.rows(&rows.join(" AND ")),
         )
     }
 
@@ -352,8 +348,8 @@ impl<'a> Narrow<'a> {
     }
 
     /// Whether a row may lie in the area, by the degrees that Python noted of
-    /// it; the part of the statement that gives them, and the condition.
-    fn near(&self, metadata_type: &MetadataType) -> Option<(String, String)> {
+    /// it; `None` where it notes none for the type.
+    fn near(&self, metadata_type: &MetadataType, steps: &mut Steps) -> Option<String> {
         let area = self.resolved.area.as_ref()?;
         let ends = |name: &str| match &metadata_type.field(name)?.source {
             FieldSource::Range { min, max } => {
@@ -362,19 +358,22 @@ impl<'a> Narrow<'a> {
             FieldSource::Offset(_) => None,
         };
         let ((south, north), (west, east)) = (ends("lat")?, ends("lon")?);
-        let lateral = format!(
-            "CROSS JOIN LATERAL (SELECT {south} AS south, {north} AS north, {west} AS west, \
-             {east} AS east OFFSET 0) AS e \
-             CROSS JOIN LATERAL (SELECT {} AS by OFFSET 0) AS b",
-            bend()
-        );
+        for (value, name) in [
+            (south, "south"),
+            (north, "north"),
+            (west, "west"),
+            (east, "east"),
+        ] {
+            steps.add(0, format!("{value} AS {name}"));
+        }
+        steps.add(1, format!("{BEND} AS bend"));
         let boxes = boxes_of(
             &area.footprint().search_boxes(),
             area.footprint().search_bounds(),
         );
         let meets = boxes.iter().map(|bounds| {
             let latitudes = format!(
-                "e.south - b.by <= {:?} AND e.north + b.by >= {:?}",
+                "d.south - d.bend <= {:?} AND d.north + d.bend >= {:?}",
                 bounds.north, bounds.south
             );
             match longitudes(bounds) {
@@ -383,7 +382,7 @@ impl<'a> Narrow<'a> {
                     let ranges: Vec<String> = ranges
                         .iter()
                         .map(|(west, east)| {
-                            format!("(e.west - b.by <= {east:?} AND e.east + b.by >= {west:?})")
+                            format!("(d.west - d.bend <= {east:?} AND d.east + d.bend >= {west:?})")
                         })
                         .collect();
                     format!("({latitudes} AND {})", joined(&ranges, " OR ", "TRUE"))
@@ -392,19 +391,16 @@ impl<'a> Narrow<'a> {
         });
         let meets: Vec<String> = meets.collect();
         // Nothing noted: not met is not known either.
-        let condition = format!(
+        Some(format!(
             "(CASE WHEN NOT {} THEN FALSE END)",
             joined(&meets, " OR ", "TRUE")
-        );
-        Some((lateral, condition))
+        ))
     }
 }
 
 /// How far the true outline of a row may reach beyond the degrees noted of it:
 /// the more, the longer its edges.
-fn bend() -> &'static str {
-    "0.05 + 0.1 * greatest(e.north - e.south, e.east - e.west)"
-}
+const BEND: &str = "0.05 + 0.1 * greatest(d.north - d.south, d.east - d.west)";
 
 /// Boxes to look in, one around all where there are many; those near a pole
 /// reach all the way.

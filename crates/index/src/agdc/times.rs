@@ -6,6 +6,8 @@
 
 use datacube_model::{FieldSource, MetadataType};
 
+use super::steps::Steps;
+
 /// A text that PostgreSQL and the model read as the same instant: ISO 8601 from
 /// the year 1000, of a day that exists.
 const TIME: &str = "^([12]\\d{3}-((0[1-9]|1[0-2])-(0[1-9]|1\\d|2[0-8])|(0[13-9]|1[0-2])-(29|30)|\
@@ -59,9 +61,9 @@ fn offsets(metadata_type: &MetadataType) -> (Vec<Vec<String>>, Vec<Vec<String>>)
     }
 }
 
-/// The part of the statement that gives each row `t.begin_us` and `t.end_us`,
-/// both or neither.
-pub(super) fn lateral(metadata_type: &MetadataType) -> String {
+/// The columns that lead to `begin_us` and `end_us` of a row, of which both or
+/// neither are there.
+pub(super) fn columns(metadata_type: &MetadataType, steps: &mut Steps) {
     let (min, max) = offsets(metadata_type);
     let mut distinct: Vec<&Vec<String>> = Vec::new();
     for offset in min.iter().chain(&max) {
@@ -73,60 +75,41 @@ pub(super) fn lateral(metadata_type: &MetadataType) -> String {
     let n_shared = (0..)
         .take_while(|nth| {
             let first = distinct[0].get(*nth);
-            first.is_some()
-                && distinct
-                    .iter()
-                    .all(|o| o.get(*nth) == first && o.len() > nth + 1)
+            let is_shared = |o: &&Vec<String>| o.get(*nth) == first && o.len() > nth + 1;
+            first.is_some() && distinct.iter().all(is_shared)
         })
         .count();
-    let part = match n_shared {
-        0 => "d.metadata".to_owned(),
-        n => format!("d.metadata #> {}", path(&distinct[0][..n])),
-    };
-    let texts: Vec<String> = distinct
-        .iter()
-        .enumerate()
-        .map(|(nth, offset)| format!("p.part #>> {} AS x{nth}", path(&offset[n_shared..])))
-        .collect();
-    let instants: Vec<String> = (0..distinct.len())
-        .map(|nth| format!("{} AS u{nth}", instant(&format!("x.x{nth}"))))
-        .collect();
-    let all = |prefix: &str| -> Vec<String> {
-        let columns = (0..distinct.len()).map(|nth| format!("x.x{nth}"));
-        let values = (0..distinct.len()).map(|nth| format!("u.u{nth}"));
-        columns
-            .zip(values)
-            .map(|(x, u)| if prefix == "x" { x } else { u })
-            .collect()
-    };
-    let is_odd: Vec<String> = all("x")
-        .into_iter()
-        .zip(all("u"))
-        .map(|(x, u)| format!("({x} IS NOT NULL AND {u} IS NULL)"))
+    steps.add(
+        0,
+        match n_shared {
+            0 => "d.metadata AS part".to_owned(),
+            n => format!("d.metadata #> {} AS part", path(&distinct[0][..n])),
+        },
+    );
+    for (nth, offset) in distinct.iter().enumerate() {
+        let text = format!("d.part #>> {} AS x{nth}", path(&offset[n_shared..]));
+        steps.add(1, text);
+        steps.add(2, format!("{} AS u{nth}", instant(&format!("d.x{nth}"))));
+    }
+    let is_odd: Vec<String> = (0..distinct.len())
+        .map(|nth| format!("(d.x{nth} IS NOT NULL AND d.u{nth} IS NULL)"))
         .collect();
     let of = |function: &str, offsets: &[Vec<String>]| {
         let columns: Vec<String> = distinct
             .iter()
             .enumerate()
             .filter(|(_, offset)| offsets.contains(offset))
-            .map(|(nth, _)| format!("u.u{nth}"))
+            .map(|(nth, _)| format!("d.u{nth}"))
             .collect();
         format!("{function}({})", columns.join(", "))
     };
-    format!(
-        "CROSS JOIN LATERAL (SELECT {part} AS part OFFSET 0) AS p \
-         CROSS JOIN LATERAL (SELECT {texts} OFFSET 0) AS x \
-         CROSS JOIN LATERAL (SELECT {instants} OFFSET 0) AS u \
-         CROSS JOIN LATERAL (SELECT {is_odd} AS is_odd, {b} AS b, {e} AS e OFFSET 0) AS r \
-         CROSS JOIN LATERAL (SELECT \
-             CASE WHEN NOT r.is_odd THEN coalesce(r.b, r.e) END AS begin_us, \
-             CASE WHEN NOT r.is_odd THEN greatest(r.b, r.e) END AS end_us OFFSET 0) AS t",
-        texts = texts.join(", "),
-        instants = instants.join(", "),
-        is_odd = is_odd.join(" OR "),
-        b = of("least", &min),
-        e = of("greatest", &max),
-    )
+    steps.add(3, format!("({}) AS is_odd", is_odd.join(" OR ")));
+    steps.add(3, format!("{} AS b", of("least", &min)));
+    steps.add(3, format!("{} AS e", of("greatest", &max)));
+    let begin = "CASE WHEN NOT d.is_odd THEN coalesce(d.b, d.e) END AS begin_us";
+    let end = "CASE WHEN NOT d.is_odd THEN greatest(d.b, d.e) END AS end_us";
+    steps.add(4, begin.to_owned());
+    steps.add(4, end.to_owned());
 }
 
 /// The condition that Python's index of the time range answers: it meets what

@@ -125,15 +125,14 @@ impl Address {
             return Err(refuse(format!("`{scheme}` is no PostgreSQL address")));
         }
         // Without a host in it the URL is no URL to the parser; libpq allows that.
-        let rest = if rest.is_empty() || rest.starts_with(['/', '?']) {
-            let host = std::env::var("PGHOST").ok().filter(|h| !h.starts_with('/'));
-            format!("{}{rest}", host.unwrap_or_else(|| "localhost".to_owned()))
-        } else {
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let names_host = !(authority.is_empty() || authority.ends_with('@'));
+        let rest = if names_host {
             rest.to_owned()
-        };
-        let names_host = !url.ends_with("://") && {
-            let after = &url[scheme.len() + 3..];
-            !after.starts_with(['/', '?'])
+        } else {
+            let host = std::env::var("PGHOST").ok().filter(|h| !h.starts_with('/'));
+            let host = host.unwrap_or_else(|| "localhost".to_owned());
+            format!("{authority}{host}{path}")
         };
         let mut parsed = Url::parse(&format!("postgresql://{rest}"))
             .map_err(|error| refuse(error.to_string()))?;
@@ -297,6 +296,13 @@ mod tests {
             "{:?}",
             a.options.get_options()
         );
+        // As SQLAlchemy has it for a socket.
+        let a = read("postgresql+psycopg2://me@/odc?host=/var/run/x");
+        assert_eq!(
+            a.options.get_socket().map(|p| p.display().to_string()),
+            Some("/var/run/x".to_owned())
+        );
+        assert_eq!(a.options.get_username(), "me");
         let a = read("postgresql:///odc?host=/var/run/x&port=5444&user=u");
         assert_eq!(
             a.options.get_socket().map(|p| p.display().to_string()),
