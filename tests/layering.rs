@@ -22,6 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "datacube-index",
             "datacube-load",
             "datacube-compute",
+            // Behind a feature of the same name.
+            "datacube-stac-geoparquet",
         ],
     ),
     ("datacube-cli", &["datacube"]),

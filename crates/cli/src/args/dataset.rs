@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use super::stac::StacArgs;
 use super::{Format, LinesFormat, YesArgs, dataset_id};
 
 const EXPRESSIONS: &str = "\
@@ -78,7 +79,7 @@ pub(crate) struct AssetPathArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// EO3 documents or STAC items (YAML or JSON, also .gz), or folders that hold some
+    /// EO3 documents or STAC items (YAML or JSON, also .gz; with the feature `stac-geoparquet` also .parquet), or folders that hold some
     #[arg(required = true, value_name = "PATHS")]
     pub(crate) paths: Vec<String>,
     /// Match documents against this product only; may be repeated
@@ -127,6 +128,8 @@ pub(crate) struct AddArgs {
     /// Read, check and match the documents, and write nothing
     #[arg(short = 'd', long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) stac: StacArgs,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod load;
 mod metadata;
 mod product;
 mod spindex;
+mod stac;
 mod system;
 mod user;
 

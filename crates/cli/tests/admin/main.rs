@@ -19,6 +19,7 @@ mod search;
 mod search_tool;
 mod server;
 mod shell;
+mod stac;
 mod system;
 mod terminal;
 
@@ -51,6 +52,7 @@ scenarios! {
     dataset_add: datasets_are_added_once, a_bad_document_fails_the_command_and_not_the_others,
         products_are_chosen, lineage_is_recorded_or_not, less_mature_datasets_are_archived,
         compressed_documents_are_read;
+    stac: an_api_is_asked_for_what_is_wanted, mistakes_are_explained, tables_are_read_or_explained;
     dataset_update: safe_changes_are_made, unsafe_changes_are_refused_and_explained,
         locations_are_dealt_with, what_is_not_there_fails;
     info: datasets_are_described, sources_and_derived_are_shown, missing_ones_are_counted;

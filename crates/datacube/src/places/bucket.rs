@@ -50,7 +50,9 @@ pub(super) async fn prefix(url: Url, shared: &Shared) -> Step {
                 Err(error) => Step::failed(address, error),
             };
         }
-        Named::Document | Named::MaybeItem => return linked_object(url, shared).await,
+        Named::Document | Named::MaybeItem | Named::Table => {
+            return linked_object(url, shared).await;
+        }
         Named::Other if key.ends_with(".yaml") || key.ends_with(".yml") => {
             return linked_object(url, shared).await;
         }
@@ -61,7 +63,7 @@ pub(super) async fn prefix(url: Url, shared: &Shared) -> Step {
             Ok(key) => match named(&key) {
                 Named::Document => Some(task(key, false)),
                 Named::MaybeItem => Some(task(key, true)),
-                Named::Tar | Named::Other => None,
+                Named::Tar | Named::Table | Named::Other => None,
             },
             Err(error) => Some(Err(error)),
         };

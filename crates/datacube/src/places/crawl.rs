@@ -21,7 +21,7 @@ use super::options::SourceOptions;
 use super::place::{Named, Place};
 use super::stac::{self, Opened};
 use super::store::Stores;
-use super::{bucket, local, server, text};
+use super::{bucket, local, place, server, table, text};
 use crate::{Error, Result};
 
 /// Entries of a listing that are handed on at once.
@@ -256,6 +256,10 @@ pub(super) async fn opened(
     asked: Option<Request>,
     shared: &Shared,
 ) -> Step {
+    let path = uri.split(['?', '#']).next().unwrap_or(&uri);
+    if place::named(path) == Named::Table {
+        return table::of_bytes(bytes, uri);
+    }
     let address = uri.clone();
     let documents = local::blocking(move || Ok(text::each(bytes, &uri))).await;
     let documents = match documents {

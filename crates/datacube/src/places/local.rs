@@ -8,6 +8,7 @@ use walkdir::WalkDir;
 
 use super::crawl::{PAGE, Shared, Step, Task, members, opened};
 use super::place::{Named, file_uri, named, pattern};
+use super::table;
 use crate::{Error, Result};
 
 /// Reads a file aside, so that slow disks do not hold up the rest.
@@ -71,7 +72,7 @@ pub(super) async fn local(path: PathBuf, shared: &Shared) -> Step {
             let files = walk(path, |path| match named(&path.to_string_lossy()) {
                 Named::Document => Some(false),
                 Named::MaybeItem => Some(true),
-                Named::Tar | Named::Other => None,
+                Named::Tar | Named::Table | Named::Other => None,
             });
             Step::more(Task::Listing {
                 files,
@@ -92,6 +93,10 @@ pub(super) async fn local(path: PathBuf, shared: &Shared) -> Step {
                 Err(error) => Step::failed(address, error),
             }
         }
+        Ok(_) if named(&address) == Named::Table => match file_uri(&path) {
+            Ok(uri) => table::of_file(path, uri).await,
+            Err(error) => Step::failed(address, error),
+        },
         Ok(_) => linked_file(path, shared).await,
         Err(error) => Step::failed(address, file_error(&path, &error)),
     }

@@ -16,6 +16,7 @@ mod place;
 mod server;
 mod stac;
 mod store;
+mod table;
 mod text;
 
 use std::sync::Arc;

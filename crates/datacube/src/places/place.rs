@@ -58,6 +58,8 @@ pub(crate) enum Named {
     MaybeItem,
     /// A tar file.
     Tar,
+    /// A table of STAC items.
+    Table,
     /// None of these.
     Other,
 }
@@ -81,6 +83,12 @@ pub(crate) fn named(name: &str) -> Named {
         .any(|end| name.ends_with(end))
     {
         return Named::Tar;
+    }
+    if [".parquet", ".geoparquet"]
+        .iter()
+        .any(|end| name.ends_with(end))
+    {
+        return Named::Table;
     }
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let stem = [".yaml", ".yml", ".json", ".jsonl", ".ndjson"]

@@ -51,7 +51,7 @@ fn html(answer: &http::Answer, address: String) -> Step {
         _ if url.path().ends_with('/') => Some(Task::Linked(Place::Http(url))),
         Named::Document => Some(Task::Fetch { url, maybe: false }),
         Named::MaybeItem => Some(Task::Fetch { url, maybe: true }),
-        Named::Tar | Named::Other => None,
+        Named::Tar | Named::Table | Named::Other => None,
     };
     let more: Vec<Task> = links.into_iter().filter_map(task).collect();
     if more.is_empty() {

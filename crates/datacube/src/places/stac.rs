@@ -79,17 +79,20 @@ fn items(located: LocatedDocument) -> Vec<LocatedDocument> {
     features
         .into_iter()
         .enumerate()
-        .map(|(index, item)| {
-            let own = ["canonical", "self"]
-                .iter()
-                .find_map(|rel| link(&item, rel));
-            let place = match own {
-                Some(href) if href.contains("://") => href.to_owned(),
-                _ => format!("{uri}#part={index}"),
-            };
-            LocatedDocument::new(place, item)
-        })
+        .map(|(index, item)| placed(item, &uri, index))
         .collect()
+}
+
+/// An item where it says that it is, else as a part of the list that it is in.
+pub(super) fn placed(item: Value, list: &str, index: usize) -> LocatedDocument {
+    let own = ["canonical", "self"]
+        .iter()
+        .find_map(|rel| link(&item, rel));
+    let place = match own {
+        Some(href) if href.contains("://") => href.to_owned(),
+        _ => format!("{list}#part={index}"),
+    };
+    LocatedDocument::new(place, item)
 }
 
 /// The target of the first link of a kind.

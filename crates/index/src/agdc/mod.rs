@@ -14,6 +14,7 @@
 //! datacube-core 1.9.22, `datacube/drivers/postgres/{_schema,_core,_api,_dynamic}.py`.
 
 mod definitions;
+mod degrees;
 mod document;
 mod field;
 mod index;

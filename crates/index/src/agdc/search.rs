@@ -190,16 +190,17 @@ impl AgdcIndex {
         let (mut places, mut page) = (Vec::new(), Page::new());
         for (place, is_sure) in next {
             match found.remove(&place.1) {
-                // Gone since.
-                None => {}
                 // Perhaps found: that it may be missing has to be told.
                 Some(Err(error)) => page.push(Err(error)),
-                Some(Ok(dataset)) => {
-                    if is_sure || is_accepted(&search.resolved, &Record::of(&dataset), &dataset) {
-                        places.push(place);
-                        page.push(Ok(dataset));
-                    }
+                Some(Ok(dataset))
+                    if is_sure
+                        || is_accepted(&search.resolved, &Record::of(&dataset), &dataset) =>
+                {
+                    places.push(place);
+                    page.push(Ok(dataset));
                 }
+                // Not found after all, or gone since.
+                Some(Ok(_)) | None => {}
             }
         }
         Ok((places, page))
@@ -285,7 +286,7 @@ impl AgdcIndex {
         Ok(())
     }
 
-    /// Counts what is found; `None` to stop at, for all.
+    /// How many a query finds, its limit regarded.
     pub(super) async fn count_found(&self, query: &Query) -> Result<u64> {
         let Some(search) = self.begin_search(query).await? else {
             return Ok(0);

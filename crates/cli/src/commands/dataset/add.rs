@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use datacube::index::{AddOptions, Added};
+use datacube::model::stac::StacConfig;
 use datacube::{Datacube, MatchOptions, Signing, SourceOptions};
 
 use crate::args::AddArgs;
@@ -19,7 +20,7 @@ struct Tally {
 }
 
 pub(super) fn run(dc: &Datacube, args: &AddArgs) -> Result<ExitCode> {
-    let options = options(args);
+    let options = options(args)?;
     let progress = Progress::counting("Indexing datasets");
     let tally = Arc::new(Mutex::new(Tally::default()));
     let (counted, bar) = (tally.clone(), progress.counter());
@@ -54,7 +55,7 @@ pub(super) fn run(dc: &Datacube, args: &AddArgs) -> Result<ExitCode> {
     Ok(exit_code(tally.failed))
 }
 
-fn options(args: &AddArgs) -> MatchOptions {
+fn options(args: &AddArgs) -> Result<MatchOptions> {
     let mut add = AddOptions::default().with_lineage(!args.ignore_lineage);
     add.archive_less_mature = args.maturity.leniency();
     let mut sources = SourceOptions::default();
@@ -62,7 +63,17 @@ fn options(args: &AddArgs) -> MatchOptions {
     if args.no_sign_request {
         sources.signing = Signing::Never;
     }
-    MatchOptions {
+    sources.search = args.stac.search();
+    sources.limit = args.stac.limit.map(usize::try_from).transpose()?;
+    let may_be_api = |path: &String| path.starts_with("http://") || path.starts_with("https://");
+    if let Some(asked) = sources.search.keys().next()
+        && !args.paths.iter().any(may_be_api)
+    {
+        bail!(
+            "--{asked} asks a STAC API, and none of the paths is the address of one (https://...)"
+        );
+    }
+    Ok(MatchOptions {
         products: args.products.clone(),
         exclude: args.exclude_products.clone(),
         dry_run: args.dry_run,
@@ -72,6 +83,23 @@ fn options(args: &AddArgs) -> MatchOptions {
         infer_products: args.infer_products,
         relative_assets: args.assets.asset_relative_paths,
         sources,
+        stac: stac_config(args)?,
         ..MatchOptions::default()
-    }
+    })
+}
+
+/// What STAC items leave out, from the file that says so.
+fn stac_config(args: &AddArgs) -> Result<StacConfig> {
+    let Some(path) = &args.stac.stac_cfg else {
+        return Ok(StacConfig::default());
+    };
+    let documents = datacube::read_documents(path)?;
+    let [located] = documents.as_slice() else {
+        bail!(
+            "{} holds {} documents; one is expected, with the settings by collection",
+            path.display(),
+            documents.len()
+        );
+    };
+    StacConfig::from_document(&located.document).with_context(|| path.display().to_string())
 }
