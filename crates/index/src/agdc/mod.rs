@@ -99,11 +99,6 @@ impl AgdcIndex {
         })
     }
 
-    /// Closes every connection.
-    pub async fn close(self) {
-        self.pool.close().await;
-    }
-
     async fn connection(&self) -> Result<PoolConnection<Postgres>> {
         self.pool.acquire().await.map_err(self.failed("connect"))
     }
