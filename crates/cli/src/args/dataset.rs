@@ -21,7 +21,7 @@ Several expressions have to hold together; values of one field are alternatives.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DatasetCommand {
     /// Add dataset documents
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// Replace the documents of datasets by newer ones
     Update(UpdateArgs),
     /// Print what is known of datasets

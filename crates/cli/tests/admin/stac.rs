@@ -72,12 +72,12 @@ fn answer(mut socket: TcpStream, base: &str, asked: &Mutex<Vec<Value>>) {
 }
 
 fn length(head: &str) -> usize {
-    let lengths = head.lines().filter_map(|line| {
+    let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         let is_length = name.eq_ignore_ascii_case("content-length");
         is_length.then(|| value.trim().parse().ok()).flatten()
     });
-    lengths.last().unwrap_or(0)
+    length.unwrap_or(0)
 }
 
 /// An item that does not say what its pixels are.

@@ -84,7 +84,6 @@ fn options(args: &AddArgs) -> Result<MatchOptions> {
         relative_assets: args.assets.asset_relative_paths,
         sources,
         stac: stac_config(args)?,
-        ..MatchOptions::default()
     })
 }
 
