@@ -188,7 +188,7 @@ fn found(dc: &Datacube, query: &Query) -> BTreeSet<Uuid> {
     let mut ids = BTreeSet::new();
     dc.search_each(query.clone(), |dataset| {
         assert!(ids.insert(dataset.id()), "{dataset} comes twice");
-        Ok::<_, datacube::Error>(())
+        Ok::<_, Box<datacube::Error>>(())
     })
     .expect("read");
     ids

@@ -12,13 +12,13 @@ use crate::archive::{Archive, database, path};
 use crate::kit::Kit;
 
 /// Several batches of what one transaction takes.
-const N_DOCUMENTS: usize = 5000;
+const N_DOCUMENTS: usize = 4000;
 
 /// How many datasets the command writes in one transaction.
 const BATCH: usize = 1000;
 
 /// How often a writer is killed; each begins where the one before was killed.
-const N_KILLED: usize = 5;
+const N_KILLED: usize = 4;
 
 #[test]
 fn of_an_embedded_index() {

@@ -14,6 +14,9 @@ const N_DOCUMENTS: usize = 10_000;
 /// Where the broken one is.
 const BROKEN: usize = 6789;
 
+/// Where to begin when the good ones are in the index already.
+const FROM: usize = BROKEN - 20;
+
 /// A document that cannot be indexed: its text, and what is said of it.
 struct Broken {
     text: String,
@@ -72,14 +75,11 @@ fn broken() -> Vec<(&'static str, Broken)> {
         .collect()
 }
 
-/// Checks that all but one went in, and that the one is named.
-fn check(kit: &Kit, what: &str, said: &Said, n_there: usize, place: &str, says: &[&str]) {
+/// Checks that all but one went in, of which `good` were added now and were
+/// there already, and that the one is named.
+fn check(kit: &Kit, what: &str, said: &Said, good: [usize; 2], place: &str, says: &[&str]) {
     assert_eq!(said.status, 1, "{what}: {said:?}");
-    assert_eq!(
-        tally(said),
-        [N_DOCUMENTS - 1 - n_there, n_there, 1],
-        "{what}: {said:?}"
-    );
+    assert_eq!(tally(said), [good[0], good[1], 1], "{what}: {said:?}");
     let lines: Vec<&str> = said.err.lines().collect();
     assert!(
         lines[0].contains(place),
@@ -115,18 +115,18 @@ fn text(n: usize, broken: &Broken) -> String {
 
 fn one_of_the_lines_of_a_file(kit: &Kit) {
     kit.with_products();
-    let mut n_there = 0;
+    let (mut first, mut good) = (0, [N_DOCUMENTS - 1, 0]);
     for (what, broken) in broken() {
-        let all = lines((0..N_DOCUMENTS).map(|n| text(n, &broken)), "");
+        let all = lines((first..N_DOCUMENTS).map(|n| text(n, &broken)), "");
         let file = kit.write("scenes.jsonl", &all);
         let said = kit.run(&["dataset", "add", &file]);
         // A line that cannot be read has a number, a document its part.
         let place = match what {
-            "cut off" => format!("scenes.jsonl:{}:", BROKEN + 1),
-            _ => format!("scenes.jsonl#part={BROKEN}"),
+            "cut off" => format!("scenes.jsonl:{}:", BROKEN - first + 1),
+            _ => format!("scenes.jsonl#part={}", BROKEN - first),
         };
-        check(kit, what, &said, n_there, &place, broken.says);
-        n_there = N_DOCUMENTS - 1;
+        check(kit, what, &said, good, &place, broken.says);
+        (first, good) = (FROM, [0, N_DOCUMENTS - 1 - FROM]);
     }
 }
 
@@ -156,7 +156,8 @@ fn one_of_the_files_of_a_folder() {
             kit.write(&name(n, "yaml"), &datacube::model::to_yaml(&document(n)));
         }
     }
-    let mut n_there = 0;
+    // All of it, then the part with the broken one.
+    let (mut folder, mut good) = (kit.path("scenes"), [N_DOCUMENTS - 1, 0]);
     let yaml = [
         ("broken YAML", "id: [\nlabel: }", &["yaml:2:"][..]),
         ("a tab", "id: 1\n\tlabel: x", &["yaml:2:"]),
@@ -175,36 +176,29 @@ fn one_of_the_files_of_a_folder() {
     });
     for (what, broken) in broken().into_iter().chain(yaml) {
         kit.write(&name(BROKEN, "yaml"), &broken.text);
-        let said = kit.run(&["dataset", "add", &kit.path("scenes")]);
-        check(
-            &kit,
-            what,
-            &said,
-            n_there,
-            &name(BROKEN, "yaml"),
-            broken.says,
-        );
-        n_there = N_DOCUMENTS - 1;
+        let said = kit.run(&["dataset", "add", &folder]);
+        check(&kit, what, &said, good, &name(BROKEN, "yaml"), broken.says);
+        (folder, good) = (kit.path(&format!("scenes/{:03}", BROKEN / 100)), [0, 99]);
     }
     // Bytes that are no text, and a file that may not be read or is gone.
     std::fs::write(kit.path(&name(BROKEN, "yaml")), [0xff, 0xfe, 0x00]).expect("written");
-    let said = kit.run(&["dataset", "add", &kit.path("scenes")]);
+    let said = kit.run(&["dataset", "add", &folder]);
     check(
         &kit,
         "no UTF-8",
         &said,
-        n_there,
+        good,
         &name(BROKEN, "yaml"),
         &["UTF-8"],
     );
     std::fs::remove_file(kit.path(&name(BROKEN, "yaml"))).expect("removed");
     std::os::unix::fs::symlink("nowhere", kit.path(&name(BROKEN, "yaml"))).expect("linked");
-    let said = kit.run(&["dataset", "add", &kit.path("scenes")]);
+    let said = kit.run(&["dataset", "add", &folder]);
     check(
         &kit,
         "gone",
         &said,
-        n_there,
+        good,
         &name(BROKEN, "yaml"),
         &["No such file"],
     );
@@ -214,17 +208,17 @@ fn one_of_the_files_of_a_folder() {
 fn one_of_the_documents_of_a_yaml_file() {
     let kit = Kit::sqlite();
     kit.with_products();
-    let mut n_there = 0;
+    let (mut first, mut good) = (0, [N_DOCUMENTS - 1, 0]);
     for (what, broken) in broken() {
-        let all = lines((0..N_DOCUMENTS).map(|n| text(n, &broken)), "---\n");
+        let all = lines((first..N_DOCUMENTS).map(|n| text(n, &broken)), "---\n");
         let file = kit.write("scenes.yaml", &all);
         let said = kit.run(&["dataset", "add", &file]);
         let place = match what {
-            // The text ends in the line after the one where it was cut off.
-            "cut off" => "scenes.yaml:1357".to_owned(),
-            _ => format!("scenes.yaml#part={BROKEN}"),
+            // Two lines each; the text ends in the line after the one where it was cut off.
+            "cut off" => format!("scenes.yaml:{}:", 2 * (BROKEN - first) + 3),
+            _ => format!("scenes.yaml#part={}", BROKEN - first),
         };
-        check(&kit, what, &said, n_there, &place, broken.says);
-        n_there = N_DOCUMENTS - 1;
+        check(&kit, what, &said, good, &place, broken.says);
+        (first, good) = (FROM, [0, N_DOCUMENTS - 1 - FROM]);
     }
 }

@@ -9,6 +9,8 @@ mod connect;
 mod contract;
 mod definitions;
 mod errors;
+#[cfg(test)]
+mod full_tests;
 mod insert;
 mod lineage;
 mod places;

@@ -23,6 +23,7 @@ mod removing;
 mod rows;
 mod scene;
 mod schema;
+mod scram;
 mod search;
 mod spatial;
 mod sql;

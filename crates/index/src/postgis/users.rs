@@ -5,8 +5,8 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::PostgisIndex;
 use super::schema::run;
+use super::{PostgisIndex, scram};
 use crate::catalog::User;
 use crate::error::{Error, Result, listed};
 
@@ -102,6 +102,8 @@ impl PostgisIndex {
                 ),
             });
         }
+        let proof = scram::verifier(password);
+        let password = proof.as_deref().unwrap_or(password);
         let mut statement = quoted(
             &mut transaction,
             "CREATE USER %I PASSWORD %L IN ROLE %I;",

@@ -28,6 +28,19 @@ pub(super) fn lines(
 /// The fault of a text with so many lines above it.
 fn below(mut fault: Fault, above: usize) -> Fault {
     fault.line += above;
+    // Some messages tell of a second place.
+    let mut parts = fault.message.split("line ");
+    let mut message = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        message.push_str("line ");
+        match part[..digits].parse::<usize>() {
+            Ok(line) => message.push_str(&(line + above).to_string()),
+            Err(_) => message.push_str(&part[..digits]),
+        }
+        message.push_str(&part[digits..]);
+    }
+    fault.message = message;
     fault
 }
 
@@ -142,6 +155,8 @@ mod tests {
                 "#part=4 14:4"
             ]
         );
+        let error = parse_each(text, "x.yaml").remove(1).1.expect_err("broken");
+        assert!(error.to_string().contains("at line 5 column 4"), "{error}");
         assert_eq!(read("a: [\n", "x.yaml").len(), 1);
         assert_eq!(read("{\"a\": 1}\n---\n{\"a\": 2}", "x.json"), [" 2:1"]);
     }

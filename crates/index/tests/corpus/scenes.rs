@@ -1,34 +1,18 @@
-//! Real EO3 documents go in and come back, found by what they say.
-//!
-//! The documents are no part of the project; see `datacube_testkit::shared`.
+//! The scenes of a real archive go in and come back, found by what they say.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use datacube_geo::{BoundingBox, Crs, Geometry};
-use datacube_index::testing::product_of;
-use datacube_index::{
-    AddOptions, FieldTest, Index, IndexExt, MemoryIndex, Query, TimeRange, open_or_init,
-};
-use datacube_model::{
-    Dataset, FieldValue, LocatedDocument, MetadataType, Product, parse_document, parse_documents,
-};
+use datacube_index::{AddOptions, FieldTest, Index, IndexExt, Query, TimeRange};
+use datacube_model::{Dataset, FieldValue, MetadataType, Product, parse_document};
 use datacube_testkit::shared;
-use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::stores::Stores;
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// One of each kind of index.
-async fn indexes(folder: &tempfile::TempDir) -> [Arc<dyn Index>; 2] {
-    let url = format!("sqlite:{}", folder.path().join("index.db").display());
-    [
-        Arc::new(MemoryIndex::new()),
-        open_or_init(&url).await.expect("a new index"),
-    ]
 }
 
 async fn ids(index: &dyn Index, query: &Query) -> Vec<Uuid> {
@@ -49,7 +33,7 @@ fn area(bounds: BoundingBox, crs: &Crs) -> Geometry {
 }
 
 /// What a dataset says of itself finds it, and gives back the same dataset.
-async fn check_found_by_all_it_says(index: &dyn Index, dataset: &Dataset) {
+pub(crate) async fn check_found_by_all_it_says(index: &dyn Index, dataset: &Dataset) {
     let id = dataset.id();
     let (begin, end) = dataset.time_range();
     let time = TimeRange::between(begin, end).expect("in order");
@@ -133,8 +117,9 @@ async fn the_scenes_of_a_real_archive() {
     let mut in_order: Vec<_> = datasets.iter().map(|d| (d.center_time(), d.id())).collect();
     in_order.sort();
     let in_order: Vec<Uuid> = in_order.into_iter().map(|(_, id)| id).collect();
-    let temporary = tempfile::tempdir().expect("a folder");
-    for index in indexes(&temporary).await {
+    let stores = Stores::new();
+    for kind in stores.kinds() {
+        let index = stores.fresh(kind).await;
         index.add_product(&product).await.expect("added");
         for expected in [true, false] {
             let outcomes = index
@@ -162,77 +147,4 @@ async fn the_scenes_of_a_real_archive() {
         let perth = asked("lat = -31.9 lon = 115.9").await;
         assert!(ids(&*index, &perth).await.is_empty());
     }
-}
-
-#[tokio::test]
-async fn every_document_that_the_reference_indexed() {
-    let Some(folder) = shared("metadata") else {
-        return;
-    };
-    let oracle = read(&folder.join("oracle_datacube-1.9.20_postgres.json"));
-    let oracle: Vec<Value> = serde_json::from_str(&oracle).expect("JSON");
-    let accepted: Vec<&Value> = oracle
-        .iter()
-        .filter(|entry| entry["kind"] == "eo3-dataset" && entry["ok"] == true)
-        .collect();
-    assert_eq!(accepted.len(), 34);
-    let temporary = tempfile::tempdir().expect("a folder");
-    for index in indexes(&temporary).await {
-        let mut seen = HashSet::new();
-        let mut n_found = 0;
-        for entry in &accepted {
-            let file = entry["file"].as_str().expect("a path");
-            let documents = parse_documents(&read(&folder.join(file)), file).expect(file);
-            let id = entry["id"].as_str().expect("an id");
-            let is_it = |located: &LocatedDocument| located.document["id"] == json!(id);
-            let located = documents
-                .into_iter()
-                .find(is_it)
-                .unwrap_or_else(|| panic!("{file}: {id}"));
-            let name = located.document["product"]["name"]
-                .as_str()
-                .expect("a name");
-            let product = product_without_measurements(name);
-            index.add_product(&product).await.expect("added");
-            let dataset = Dataset::from_document(located.document, product, [located.uri.as_str()]);
-            let dataset = dataset.unwrap_or_else(|errors| panic!("{file}: {errors}"));
-            let outcomes = index
-                .add_datasets(vec![dataset.clone()], &AddOptions::default())
-                .await;
-            let outcome = outcomes.expect("written").remove(0);
-            let is_new = seen.insert(dataset.id());
-            assert_eq!(outcome.is_added(), is_new, "{file}: {outcome:?}");
-            // Some files hold other versions of one dataset.
-            if !is_new {
-                continue;
-            }
-            check_found_by_all_it_says(&*index, &dataset).await;
-            // Where and when the reference saw it.
-            let number = |key: &str, i: usize| entry[key][i].as_f64().expect("a number");
-            let bounds = |key| {
-                BoundingBox::new(
-                    number(key, 0),
-                    number(key, 1),
-                    number(key, 2),
-                    number(key, 3),
-                )
-            };
-            let crs = Crs::parse(entry["crs"].as_str().expect("a CRS")).expect("a CRS");
-            let center = entry["center_time"].as_str().expect("a time");
-            let query = Query::new()
-                .geometry(area(bounds("native_bounds"), &crs))
-                .time(TimeRange::at(center.parse().expect("a timestamp")));
-            assert!(ids(&*index, &query).await.contains(&dataset.id()), "{file}");
-            n_found += 1;
-        }
-        assert!(n_found >= 25, "{n_found}");
-    }
-}
-
-fn product_without_measurements(name: &str) -> Arc<Product> {
-    let mut document = product_of(name, &MetadataType::eo3()).document().clone();
-    if let Some(map) = document.as_object_mut() {
-        map.shift_remove("measurements");
-    }
-    Arc::new(Product::from_document(document, &MetadataType::eo3()).expect("a product"))
 }
