@@ -19,7 +19,8 @@ use crate::stores::Stores;
 /// them, how many there are, and why.
 const REFUSED: &[(&str, usize, &str)] = &[];
 
-/// The document of an item: of a file, or of a list of items.
+/// The document of an item: of a file, or of a list of items. It may have the
+/// bare NaN that Python writes.
 pub(crate) fn item_of(folder: &Path, file: &str, id: &str) -> Value {
     let path = folder.join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -58,8 +59,11 @@ pub(crate) fn dataset_of_item(
     Dataset::from_document(document, Arc::clone(product), [place])
 }
 
+/// A time of the oracle; what has no offset is UTC.
 fn time(row: &Value, key: &str) -> Option<Timestamp> {
-    row[key].as_str().map(|text| text.parse().expect("a time"))
+    let text = row[key].as_str()?;
+    let parsed = text.parse().or_else(|_| format!("{text}Z").parse());
+    Some(parsed.unwrap_or_else(|error| panic!("{text}: {error}")))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,7 +71,7 @@ async fn every_item_that_odc_stac_reads() {
     let Some(folder) = shared::data("metadata") else {
         return;
     };
-    let rows = shared::json(&folder.join("oracle_odc-stac-0.5.3_parse_item.json"));
+    let rows = item_of(&folder, "oracle_odc-stac-0.5.3_parse_item.json", "");
     let rows: Vec<&Value> = rows
         .as_array()
         .expect("a list")
@@ -172,7 +176,10 @@ fn check_facts(row: &Value, dataset: &Dataset) {
     if row["has_proj"] == true
         && let Some(crs) = row["crs"].as_str()
     {
-        let crs = Crs::parse(crs).expect("a CRS");
-        assert_eq!(*dataset.crs(), crs, "{row}");
+        match Crs::parse(crs) {
+            Ok(crs) => assert_eq!(*dataset.crs(), crs, "{row}"),
+            // One of Mars without a code, cut short in the oracle.
+            Err(_) => assert!(crs.starts_with("PROJCS") && !crs.ends_with(']'), "{row}"),
+        }
     }
 }

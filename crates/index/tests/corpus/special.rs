@@ -17,9 +17,6 @@ use crate::items::{dataset_of_item, item_of, product_of_items};
 use crate::shared;
 use crate::stores::Stores;
 
-/// Degrees around a point within which the outline has to be of one mind.
-const EDGE: f64 = 0.05;
-
 /// An EO3 dataset of a box in a CRS.
 fn boxed(product: &Arc<Product>, crs: &str, [left, bottom, right, top]: [f64; 4]) -> Dataset {
     let ring = [
@@ -58,22 +55,27 @@ fn covers(dataset: &Dataset, lon: f64, lat: f64) -> bool {
     if crs.is_projected() {
         // Far from its middle a projection may lead back into the box.
         let near = dataset.lonlat_bounds().is_none_or(|b| {
-            b.span_x() >= 180.0
-                || (lon - b.center().x + 540.0).rem_euclid(360.0) - 180.0 <= 60.0
-                    && (lon - b.center().x + 540.0).rem_euclid(360.0) - 180.0 >= -60.0
+            let away = (lon - b.center().x + 540.0).rem_euclid(360.0) - 180.0;
+            away.abs() <= (b.span_x() / 2.0 + 30.0).max(60.0)
         });
         return near && in_own(lon);
     }
     [-360.0, 0.0, 360.0].iter().any(|turn| in_own(lon + turn))
 }
 
-/// The same all around the point; `None` on the edge.
+/// The same all around the point, within a fiftieth of the footprint's size;
+/// `None` on the edge.
 fn clearly(dataset: &Dataset, lon: f64, lat: f64) -> Option<bool> {
     let here = covers(dataset, lon, lat);
+    let bounds = dataset.lonlat_bounds().expect("on Earth");
+    let edge = bounds.span_x().min(bounds.span_y()) / 50.0;
     // Near a pole a degree of longitude is short.
-    let wide = (EDGE / lat.to_radians().cos().abs().max(0.01)).min(20.0);
-    let around = [(-wide, 0.0), (wide, 0.0), (0.0, -EDGE), (0.0, EDGE)];
-    let same = around.iter().all(|(x, y)| {
+    let wide = (edge / lat.to_radians().cos().abs().max(0.01)).min(20.0);
+    let steps = [-1.0, 0.0, 1.0];
+    let around = steps
+        .iter()
+        .flat_map(|x| steps.map(|y| (x * wide, y * edge)));
+    let same = around.into_iter().all(|(x, y)| {
         let lat = (lat + y).clamp(-90.0, 90.0);
         let lon = (lon + x + 540.0).rem_euclid(360.0) - 180.0;
         covers(dataset, lon, lat) == here
@@ -94,7 +96,8 @@ fn places(datasets: &[Dataset]) -> Vec<(f64, f64)> {
         let b = dataset.lonlat_bounds().expect("on Earth");
         for column in 0..7 {
             for row in 0..7 {
-                let part = |n: i32| f64::from(n) / 4.0 - 0.25;
+                // Not just on a corner.
+                let part = |n: i32| f64::from(n) / 4.1 - 0.23;
                 let lon = b.left + part(column) * b.span_x().min(360.0);
                 let lat = b.bottom + part(row) * b.span_y();
                 let lon = (lon + 540.0).rem_euclid(360.0) - 180.0;
@@ -265,7 +268,7 @@ async fn not_around_the_world_as_for_the_peers() {
                 .all(datacube_index::AddOutcome::is_added)
         );
         for (nth, lat, inside, outside) in [
-            (0, 61.5, [-179.6, 179.99], [-170.0, 0.0]),
+            (0, 61.0, [-179.6, 179.99], [-170.0, 0.0]),
             (grid, -15.9, [-179.9, 179.0], [-170.0, 0.0]),
         ] {
             let id = datasets[nth].id();
