@@ -49,7 +49,7 @@ fn a_file_that_may_not_grow() {
     let kit = &archive.kit;
     let mut before = 0;
     // Room for nothing, for some batches, for some more.
-    for mib in [1, 3, 6] {
+    for mib in [1, 2, 3] {
         let said = limited(kit, mib * 1024, &["dataset", "add", &archive.file]);
         check_said(&said, path(kit));
         let n = archive.check_whole(None);

@@ -51,7 +51,7 @@ fn check(archive: &Archive, cluster: Option<&Cluster>) {
         let wait = match nth {
             0 => {
                 until_there(archive, &mut writer, 1);
-                random(Duration::from_millis(200))
+                Duration::ZERO
             }
             1 => random(Duration::from_millis(100)),
             _ => random(Duration::from_millis(1500)),
