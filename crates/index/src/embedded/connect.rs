@@ -15,7 +15,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
-use super::errors::{Place, is_busy, is_not_a_database, is_read_only};
+use super::errors::{Place, cannot_open, is_busy, is_not_a_database, is_read_only};
 use crate::error::{Error, Result};
 use crate::migrate::{self, Contents};
 use crate::open::OpenOptions;
@@ -302,8 +302,13 @@ pub(super) async fn create_or_update(
     Ok(outcome)
 }
 
+/// How long a file that is there and may be written can fail to open, because
+/// another process is just removing the log beside it.
+const CLOSING: Duration = Duration::from_secs(1);
+
 /// Connects; tries again while another process holds a lock that SQLite itself
-/// does not wait for, such as the one that turns a new file into WAL mode.
+/// does not wait for, such as the one that turns a new file into WAL mode, and
+/// while another is closing the file.
 async fn connect(how: SqliteConnectOptions, wait: Duration) -> sqlx::Result<SqliteConnection> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(5);
@@ -312,6 +317,13 @@ async fn connect(how: SqliteConnectOptions, wait: Duration) -> sqlx::Result<Sqli
             Err(error) if is_busy(&error) && started.elapsed() + pause < wait => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_millis(200));
+            }
+            Err(error)
+                if cannot_open(&error)
+                    && started.elapsed() < CLOSING.min(wait)
+                    && may_write(how.get_filename()) =>
+            {
+                tokio::time::sleep(pause).await;
             }
             other => return other,
         }

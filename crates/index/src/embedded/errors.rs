@@ -48,6 +48,10 @@ pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
     matches!(code(error), Some(READ_ONLY | CANNOT_OPEN))
 }
 
+pub(super) fn cannot_open(error: &sqlx::Error) -> bool {
+    code(error) == Some(CANNOT_OPEN)
+}
+
 pub(super) fn is_not_a_database(error: &sqlx::Error) -> bool {
     code(error) == Some(NOT_A_DATABASE)
 }

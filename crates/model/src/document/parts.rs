@@ -134,6 +134,7 @@ mod tests {
                 }
                 Err(error) => {
                     let text = error.to_string();
+                    let text = text.strip_prefix(uri).expect("it begins with the name");
                     let place: Vec<&str> = text.splitn(4, ':').collect();
                     format!("{part} {}:{}", place[1], place[2])
                 }
@@ -152,11 +153,11 @@ mod tests {
                 "#part=1 7:1",
                 "#part=2 \"it's --- x\"",
                 "#part=3 4",
-                "#part=4 14:4"
+                "#part=4 15:1"
             ]
         );
         let error = parse_each(text, "x.yaml").remove(1).1.expect_err("broken");
-        assert!(error.to_string().contains("at line 5 column 4"), "{error}");
+        assert!(error.to_string().contains("at line 6 column 4"), "{error}");
         assert_eq!(read("a: [\n", "x.yaml").len(), 1);
         assert_eq!(read("{\"a\": 1}\n---\n{\"a\": 2}", "x.json"), [" 2:1"]);
     }
