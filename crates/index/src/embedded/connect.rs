@@ -182,6 +182,16 @@ async fn connect_writer(place: &Place, options: &OpenOptions) -> Result<SqliteCo
 async fn open_for_reading(place: &Place, options: &OpenOptions) -> Result<SqliteConnectOptions> {
     let mut how = reader(&place.path, options);
     let mut looked = look(&how, options.busy_timeout).await;
+    // A file that may be written is more likely being closed or made by another
+    // process just now, and must not pass for one that nobody writes to.
+    let started = Instant::now();
+    while looked.as_ref().is_err_and(is_read_only)
+        && may_write(&place.path)
+        && started.elapsed() < CLOSING.min(options.busy_timeout)
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        looked = look(&how, options.busy_timeout).await;
+    }
     // Without the right to make files beside it, a WAL database can only be
     // read as one that nobody writes to; which nobody does when it has no log.
     if looked.as_ref().is_err_and(is_read_only) && !has_log(&place.path) {
