@@ -102,6 +102,50 @@ async fn processes_that_write_the_same_at_once() {
     is_sound(&path).await;
 }
 
+/// What the system tells one file from another by.
+fn number_of(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|metadata| metadata.ino())
+}
+
+#[tokio::test]
+async fn another_process_does_not_take_an_open_index_for_a_closed_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("index.db");
+    let log = folder.path().join("index.db-wal");
+    let url = format!("sqlite:{}", path.display());
+    add(&url, 0, 100).await;
+    let index = open(&url).await.expect("it is there");
+    let given = product("ls");
+    let batch = |from: u64| -> Vec<_> {
+        let of = |n| Scene::of_archive(&given, n).dataset();
+        (from..from + 100).map(of).collect()
+    };
+    let options = AddOptions::default();
+    index
+        .add_datasets(batch(100), &options)
+        .await
+        .expect("written");
+    // Whatever opens and closes the file in this process, our locks stay.
+    let other = open_or_init(&url).await.expect("it is there");
+    assert_eq!(other.count(&Query::new()).await.expect("counted"), 200);
+    other.close().await.expect("closed");
+    let before = number_of(&log);
+    assert!(before.is_some(), "what is open for writing has a log");
+    // A process that comes and goes is not the last one.
+    let mut child = spawn(&url, 0, 100);
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(number_of(&log), before, "the log was taken away");
+    index
+        .add_datasets(batch(200), &options)
+        .await
+        .expect("written");
+    let mut child = spawn(&url, 300, 100);
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(index.count(&Query::new()).await.expect("counted"), 400);
+    is_sound(&path).await;
+}
+
 #[tokio::test]
 async fn a_killed_writer_leaves_whole_batches() {
     let folder = tempfile::tempdir().expect("a folder");
