@@ -339,5 +339,8 @@ fn documents_that_cannot_be_indexed() {
         .result
         .as_ref()
         .expect_err("a path that is not there");
-    assert_says(&error.to_string(), &["/no/such/file.yaml", "no such file or folder"]);
+    assert_says(
+        &error.to_string(),
+        &["/no/such/file.yaml", "no such file or folder"],
+    );
 }
