@@ -40,6 +40,9 @@ pub(super) struct Connections {
     pub(super) read_only_reason: &'static str,
 }
 
+/// Bytes of the smallest database: one page of the smallest size.
+const SMALLEST: u64 = 512;
+
 /// What lies at the path, told without opening it.
 ///
 /// Nothing but SQLite may ever open the file: the system drops all locks that a
@@ -75,6 +78,10 @@ fn look_at(path: &Path) -> Result<Found> {
     }
     if metadata.len() == 0 {
         return Ok(Found::Nothing);
+    }
+    // SQLite takes a file of a few bytes for an empty database.
+    if metadata.len() < SMALLEST {
+        return Err(not_ours("it is not a SQLite file"));
     }
     Ok(Found::File)
 }
