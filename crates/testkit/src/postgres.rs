@@ -241,8 +241,8 @@ impl Cluster {
             &format!("listen_addresses={address}"),
             &format!("port={port}"),
             &format!("ssl={ssl}"),
+            // What was committed outlives a crash of the server, not of the system.
             "fsync=off",
-            "synchronous_commit=off",
             "full_page_writes=off",
             "timezone=UTC",
             "max_connections=60",
