@@ -1,11 +1,10 @@
-//! Documents on disk: products and datasets, found and read.
+//! Documents on disk: products and datasets, read.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use datacube_index::Added;
 use datacube_model::{LocatedDocument, parse_documents};
-use walkdir::WalkDir;
 
 use crate::{Error, Result};
 
@@ -33,8 +32,8 @@ pub fn read_documents(path: &Path) -> Result<Vec<LocatedDocument>> {
         path: path.display().to_string(),
         problem,
     };
-    let text = read_text(path).map_err(|error| fail(error.to_string()))?;
-    let absolute = std::path::absolute(path).map_err(|error| fail(error.to_string()))?;
+    let text = read_text(path).map_err(|error| file_error(path, &error))?;
+    let absolute = std::path::absolute(path).map_err(|error| file_error(path, &error))?;
     let uri = url::Url::from_file_path(&absolute)
         .map_err(|()| fail("its name cannot be written as a URL".into()))?;
     Ok(parse_documents(&text, uri.as_str())?)
@@ -49,93 +48,19 @@ fn read_text(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// Dataset documents under `paths`: files as they are, folders searched for
-/// names that end in `odc-metadata` or `eo3`, `.yaml`, `.yml` or `.json`, and
-/// `.gz` after that.
-///
-/// Sorted within each folder, so that two runs do the same.
-///
-/// # Errors
-/// [`Error::File`] for a path that is not there and for a folder without documents.
-pub fn find_dataset_documents(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for path in paths {
-        let fail = |problem: String| Error::File {
-            path: path.display().to_string(),
-            problem,
-        };
-        let metadata = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?;
-        if !metadata.is_dir() {
-            found.push(path.clone());
-            continue;
+/// Why a file could not be read, and what to look at.
+pub(crate) fn file_error(path: &Path, error: &std::io::Error) -> Error {
+    let problem = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "there is no such file or folder; check the path".to_owned()
         }
-        let before = found.len();
-        for entry in WalkDir::new(path).sort_by_file_name() {
-            let entry = entry.map_err(|error| fail(error.to_string()))?;
-            if entry.file_type().is_file() && is_dataset_document(entry.path()) {
-                found.push(entry.into_path());
-            }
+        std::io::ErrorKind::PermissionDenied => {
+            "this account may not read it; check who owns it and its permissions".to_owned()
         }
-        if found.len() == before {
-            return Err(fail(
-                "no dataset documents in this folder; they are expected to be named \
-                 `*odc-metadata.yaml`, `*.eo3.yaml` or the same with .json; name others one by one"
-                    .into(),
-            ));
-        }
-    }
-    Ok(found)
-}
-
-fn is_dataset_document(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().to_lowercase());
-    let name = name
-        .as_deref()
-        .map(|name| name.strip_suffix(".gz").unwrap_or(name));
-    let stem = name.and_then(|name| {
-        [".yaml", ".yml", ".json"]
-            .iter()
-            .find_map(|suffix| name.strip_suffix(suffix))
-    });
-    stem.is_some_and(|stem| stem.ends_with("odc-metadata") || stem.ends_with(".eo3"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_are_searched_for_dataset_documents() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let write = |name: &str| {
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("created");
-            std::fs::write(&path, "{}").expect("written");
-            path
-        };
-        let expected = [
-            write("a/x.odc-metadata.yaml"),
-            write("b/odc-metadata.json"),
-            write("c.eo3.yml"),
-            write("d.odc-metadata.yaml.gz"),
-        ];
-        write("b/product.yaml");
-        write("b/thumbnail.jpg");
-        let found = find_dataset_documents(&[folder.path().to_owned()]).expect("found");
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn what_is_not_there_is_named() {
-        let missing = PathBuf::from("/no/such/folder");
-        let message = find_dataset_documents(&[missing]).unwrap_err().to_string();
-        assert!(message.contains("/no/such/folder"), "{message}");
-        let empty = tempfile::tempdir().expect("a folder");
-        let message = find_dataset_documents(&[empty.path().to_owned()])
-            .unwrap_err()
-            .to_string();
-        assert!(message.contains("odc-metadata.yaml"), "{message}");
+        _ => error.to_string(),
+    };
+    Error::File {
+        path: path.display().to_string(),
+        problem,
     }
 }

@@ -37,7 +37,7 @@ pub use config::{
 };
 pub use coords::{GRID_MAPPING, HasGeoBox, cube_coords};
 pub use datacube::Datacube;
-pub use documents::{DocumentOutcome, find_dataset_documents, read_documents};
+pub use documents::{DocumentOutcome, read_documents};
 pub use error::{Error, Result};
 pub use group::{Group, GroupBy, GroupKey, group_datasets, solar_day};
 pub use load_options::{

@@ -120,6 +120,18 @@ pub enum Error {
         reason: String,
     },
 
+    /// Nobody answers at the address.
+    #[error(
+        "nothing answers at {url}: {reason}; check that the server runs, and the host, port or \
+         socket folder of the address (PGHOST and PGPORT where it names none)"
+    )]
+    Unreachable {
+        /// The address of the index.
+        url: String,
+        /// What the system said.
+        reason: String,
+    },
+
     /// The server cannot be spoken to as safely as was asked.
     #[error("cannot speak with the server of {url} by TLS: {reason}")]
     Tls {

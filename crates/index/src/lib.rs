@@ -22,6 +22,7 @@
 mod agdc;
 mod catalog;
 mod columns;
+mod definitions;
 mod differences;
 mod embedded;
 mod error;

@@ -87,6 +87,30 @@ impl Test {
         }
     }
 
+    /// The texts of tests that all ask for one.
+    pub(crate) fn all_texts(tests: &[Test]) -> Option<Vec<String>> {
+        let text = |test: &Test| test.as_text().map(str::to_owned);
+        tests.iter().map(text).collect()
+    }
+
+    /// The closed ranges of tests that are all of numbers.
+    pub(crate) fn all_numbers(tests: &[Test]) -> Option<Vec<(f64, f64)>> {
+        let range = |test: &Test| match test {
+            Test::Number(low, high) => Some((*low, *high)),
+            _ => None,
+        };
+        tests.iter().map(range).collect()
+    }
+
+    /// The closed ranges of tests that are all of times, in microseconds.
+    pub(crate) fn all_times(tests: &[Test]) -> Option<Vec<(i64, i64)>> {
+        let range = |test: &Test| match test {
+            Test::Time(low, high) => Some((*low, *high)),
+            _ => None,
+        };
+        tests.iter().map(range).collect()
+    }
+
     pub(crate) fn accepts(&self, value: Option<&IndexedValue>) -> bool {
         match (self, value) {
             (Test::Any(tests), value) => tests.iter().any(|test| test.accepts(value)),

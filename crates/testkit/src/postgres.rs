@@ -2,8 +2,8 @@
 //!
 //! It keeps its files in a folder of its own below `/tmp`, listens on a socket
 //! there and nowhere else (unless a test asks for a port, see [`Guard`]),
-//! trusts whoever may open that, and does not care for its data. It is told to die with the process that started it, whatever
-//! that dies of.
+//! trusts whoever may open that, and does not care for its data. It is told to
+//! die with the process that started it, whatever that dies of.
 //!
 //! # Source
 //! PostgreSQL 15 manual, "Creating a Database Cluster", "Starting the Database

@@ -65,18 +65,6 @@ pub(crate) fn dataset(
     config: &ItemRules,
 ) -> Result<Dataset, Unmatched> {
     let LocatedDocument { uri, document, .. } = located;
-    let kind = match &document {
-        Value::Object(_) => None,
-        Value::Array(_) => Some("a list"),
-        Value::String(_) => Some("a text"),
-        _ => Some("a single value"),
-    };
-    if let Some(kind) = kind {
-        return Err(Unmatched::from(Error::File {
-            path: uri,
-            problem: format!("it is {kind}, and a dataset document is a mapping of keys"),
-        }));
-    }
     if Looks::of(&document) != Some(Looks::StacItem) {
         let product = match_product(&document, products)?;
         return Ok(Dataset::from_document(document, product, [uri]).map_err(model)?);

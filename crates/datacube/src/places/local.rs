@@ -9,6 +9,7 @@ use walkdir::WalkDir;
 use super::crawl::{PAGE, Shared, Step, Task, members, opened};
 use super::place::{Named, file_uri, named, pattern};
 use super::table;
+use crate::documents::file_error;
 use crate::{Error, Result};
 
 /// Reads a file aside, so that slow disks do not hold up the rest.
@@ -20,22 +21,6 @@ pub(super) async fn read_file(path: &Path) -> Result<(String, Vec<u8>)> {
         Ok((uri, bytes))
     })
     .await
-}
-
-fn file_error(path: &Path, error: &std::io::Error) -> Error {
-    let problem = match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            "there is no such file or folder; check the path".to_owned()
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            "this account may not read it; check who owns it and its permissions".to_owned()
-        }
-        _ => error.to_string(),
-    };
-    Error::File {
-        path: path.display().to_string(),
-        problem,
-    }
 }
 
 pub(super) async fn blocking<T: Send + 'static>(

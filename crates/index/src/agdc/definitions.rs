@@ -7,7 +7,7 @@ use datacube_model::Product;
 
 use super::AgdcIndex;
 use crate::error::Result;
-use crate::postgres::definitions::{Definitions, Row};
+use crate::postgres::definitions::{Definitions, Moment, Stored, row};
 use crate::postgres::retried;
 
 /// Versions of rows: every change makes another one.
@@ -80,7 +80,7 @@ impl AgdcIndex {
             sqlx::query_scalar(REVISION).fetch_one(&mut *connection)
         })?;
         let last = self.known.read().await.clone();
-        if let Some(known) = last.filter(|known| known.definitions.revision == revision) {
+        if let Some(known) = last.filter(|known| known.definitions.extra.revision == revision) {
             return Ok(known);
         }
         let known = Arc::new(self.read_definitions().await?);
@@ -96,11 +96,11 @@ impl AgdcIndex {
             .await
             .map_err(&failed)?;
         // Products first: the types of all that were read are there then.
-        let product_rows: Vec<Row> = sqlx::query_as(PRODUCTS)
+        let product_rows: Vec<Stored> = sqlx::query_as(PRODUCTS)
             .fetch_all(&mut *connection)
             .await
             .map_err(&failed)?;
-        let type_rows: Vec<Row> = sqlx::query_as(TYPES)
+        let type_rows: Vec<Stored> = sqlx::query_as(TYPES)
             .fetch_all(&mut *connection)
             .await
             .map_err(&failed)?;
@@ -120,10 +120,12 @@ impl AgdcIndex {
         }
         let definitions = Definitions::of_rows(
             &self.address.url,
-            revision,
-            type_rows,
-            product_rows,
-            Vec::new(),
+            type_rows.into_iter().map(row),
+            product_rows.into_iter().map(row),
+            Moment {
+                revision,
+                srids: Vec::new(),
+            },
         )?;
         Ok(Known {
             definitions,

@@ -213,33 +213,18 @@ impl Column {
     }
 
     fn any(&self, statement: &mut Statement, tests: &[Test]) -> String {
-        let texts: Option<Vec<String>> = tests
-            .iter()
-            .map(|test| test.as_text().map(str::to_owned))
-            .collect();
+        let texts = Test::all_texts(tests);
         if let Some(texts) = texts.filter(|texts| !texts.is_empty()) {
             return self.text(statement, &texts);
         }
         if tests.len() > MAX_ALTERNATIVES {
-            let numbers: Option<Vec<(f64, f64)>> = tests
-                .iter()
-                .map(|test| match test {
-                    Test::Number(low, high) => Some((*low, *high)),
-                    _ => None,
-                })
-                .collect();
+            let numbers = Test::all_numbers(tests);
             if let Some(numbers) = numbers {
                 let (lows, highs): (Vec<f64>, Vec<f64>) = numbers.into_iter().unzip();
                 let lists = (statement.list(lows), statement.list(highs));
                 return self.meets_one_of(&lists.0, &lists.1);
             }
-            let times: Option<Vec<(i64, i64)>> = tests
-                .iter()
-                .map(|test| match test {
-                    Test::Time(low, high) => Some((*low, *high)),
-                    _ => None,
-                })
-                .collect();
+            let times = Test::all_times(tests);
             if let Some(times) = times {
                 return self.times(statement, &times);
             }

@@ -4,12 +4,11 @@
 
 use datacube_model::{LineageDirection, LineageRelation};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use sqlx::Connection;
 use uuid::Uuid;
 
 use super::AgdcIndex;
 use crate::error::Result;
-use crate::postgres::lineage::{RelationRow, relation, walk};
+use crate::postgres::lineage::{RelationRow, relation, walk_at_one_moment};
 use crate::postgres::retried;
 
 /// Relations that are read together where all are.
@@ -36,18 +35,16 @@ impl AgdcIndex {
         direction: LineageDirection,
         max_depth: Option<usize>,
     ) -> Result<Vec<LineageRelation>> {
-        let failed = self.failed("read lineage");
         let mut connection = self.connection().await?;
-        // All levels as they are at one moment.
-        let mut moment = connection
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await
-            .map_err(&failed)?;
-        let found = walk(&mut moment, one_step(direction), ids, direction, max_depth)
-            .await
-            .map_err(&failed)?;
-        moment.commit().await.map_err(&failed)?;
-        Ok(found)
+        walk_at_one_moment(
+            &mut connection,
+            one_step(direction),
+            ids,
+            direction,
+            max_depth,
+        )
+        .await
+        .map_err(self.failed("read lineage"))
     }
 
     pub(super) fn stream_lineage(&self) -> BoxStream<'_, Result<LineageRelation>> {

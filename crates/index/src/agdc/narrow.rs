@@ -316,10 +316,7 @@ impl<'a> Narrow<'a> {
 fn texts_of(test: &Test) -> Option<Vec<String>> {
     match test {
         Test::Text(text) => Some(vec![text.clone()]),
-        Test::Any(tests) if !tests.is_empty() => tests
-            .iter()
-            .map(|test| test.as_text().map(str::to_owned))
-            .collect(),
+        Test::Any(tests) if !tests.is_empty() => Test::all_texts(tests),
         _ => None,
     }
 }

@@ -97,7 +97,7 @@ impl Stored {
         let number = format!("number {}", self.product);
         let product = known
             .definitions
-            .product_by_id(self.product)
+            .product_by_key(self.product)
             .ok_or_else(|| unreadable(&number, "that product is not there".to_owned()))?;
         let name = format!("`{}`", product.name());
         let stored: Value = serde_json::from_str(&self.metadata.0)
@@ -135,7 +135,7 @@ impl AgdcIndex {
             let rows = retried!(self, "read datasets", connection => {
                 Stored::read(connection, chunk)
             })?;
-            let is_known = |row: &Stored| known.definitions.product_by_id(row.product).is_some();
+            let is_known = |row: &Stored| known.definitions.product_by_key(row.product).is_some();
             if !rows.iter().all(is_known) {
                 // A product came since.
                 known = self.known().await?;

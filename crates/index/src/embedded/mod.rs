@@ -197,12 +197,12 @@ impl EmbeddedIndex {
         let failed = self.place.failed("read its products");
         let known = self.known_definitions();
         let revision = definitions::revision(connection).await.map_err(&failed)?;
-        if let Some(known) = known.filter(|known| known.revision == revision) {
+        if let Some(known) = known.filter(|known| known.extra.revision == revision) {
             return Ok(known);
         }
         // In a writer's transaction this is a savepoint, and as good.
         let mut transaction = connection.begin().await.map_err(&failed)?;
-        let read = Arc::new(Definitions::read(&mut transaction, &self.place).await?);
+        let read = Arc::new(definitions::read(&mut transaction, &self.place).await?);
         transaction.commit().await.map_err(&failed)?;
         Ok(read)
     }

@@ -412,7 +412,7 @@ fn candidate_statements(resolved: &Resolved, known: &Definitions) -> Vec<(Statem
         else {
             continue;
         };
-        let Some(field) = known.fields.get(name) else {
+        let Some(field) = known.extra.fields.get(name) else {
             continue;
         };
         let tests = match test {

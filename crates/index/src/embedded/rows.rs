@@ -88,7 +88,7 @@ pub(super) fn make_row(dataset: &Dataset, product: i64, known: &Definitions) -> 
     let mut fields = String::with_capacity(256);
     let mut indexed = Vec::new();
     for (name, value) in &record.values {
-        let key = known.fields.get(name).ok_or_else(|| Error::Dataset {
+        let key = known.extra.fields.get(name).ok_or_else(|| Error::Dataset {
             id: record.id,
             reason: format!("its search field `{name}` is not known to the index"),
             source: None,

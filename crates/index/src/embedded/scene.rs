@@ -104,7 +104,7 @@ impl EmbeddedIndex {
         let has_region = known
             .product_by_key(product)
             .is_some_and(|product| product.metadata_type().field("region_code").is_some());
-        let in_region = match known.fields.get("region_code").filter(|_| has_region) {
+        let in_region = match known.extra.fields.get("region_code").filter(|_| has_region) {
             Some(field) => {
                 let region = statement.text(standing.region.as_str());
                 format!("AND d.fields ->> '$.\"{field}\"' = {region}")

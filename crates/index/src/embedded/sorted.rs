@@ -218,7 +218,7 @@ pub(super) fn column_terms(column: &Column, known: &Definitions) -> Vec<String> 
         Column::Time => two("d.begin_us", "d.end_us"),
         Column::Lat => two("d.south", "d.north"),
         Column::Lon => two("d.west", "d.east"),
-        Column::Stored(name) => match known.fields.get(name) {
+        Column::Stored(name) => match known.extra.fields.get(name) {
             Some(key) => {
                 let (low, high) = super::sql::field_ends(*key);
                 vec![low, high]

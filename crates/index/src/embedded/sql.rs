@@ -358,7 +358,7 @@ impl Value {
                 high: "d.end_us".to_owned(),
             },
             Target::IndexedTime => same("d.indexed_us"),
-            Target::Stored { name, .. } => match known.fields.get(name) {
+            Target::Stored { name, .. } => match known.extra.fields.get(name) {
                 // A single value is stored as itself, a range as a list.
                 Some(key) => {
                     let (low, high) = field_ends(*key);
@@ -408,15 +408,12 @@ fn any(conditions: &[String]) -> String {
 
 /// Ranges of numbers or times as a JSON list of pairs; `None` for other tests.
 fn range_list(tests: &[Test]) -> Option<String> {
-    let pairs: Option<Vec<String>> = tests
-        .iter()
-        .map(|test| match test {
-            Test::Number(low, high) => Some(format!("[{},{}]", sortable(*low), sortable(*high))),
-            Test::Time(low, high) => Some(format!("[{low},{high}]")),
-            _ => None,
-        })
-        .collect();
-    Some(format!("[{}]", pairs?.join(",")))
+    let ranges = Test::all_times(tests).or_else(|| {
+        let numbers = Test::all_numbers(tests)?.into_iter();
+        Some(numbers.map(|(a, b)| (sortable(a), sortable(b))).collect())
+    })?;
+    let pairs: Vec<String> = ranges.iter().map(|(a, b)| format!("[{a},{b}]")).collect();
+    Some(format!("[{}]", pairs.join(",")))
 }
 
 fn few_boxes(area: &Footprint) -> Vec<LonLatBox> {

@@ -7,7 +7,7 @@
 use sqlx::postgres::PgConnection;
 
 use crate::error::Result;
-use crate::postgres::definitions::{Definitions, Row};
+use crate::postgres::definitions::{Definitions, Moment, Stored, row};
 use crate::postgres::errors::failed;
 
 /// Versions of rows: every change makes another one.
@@ -58,12 +58,12 @@ pub(super) async fn read(
     } else {
         PRODUCTS
     };
-    let product_rows: Vec<Row> = sqlx::query_as(products)
+    let product_rows: Vec<Stored> = sqlx::query_as(products)
         .fetch_all(&mut *connection)
         .await
         .map_err(&failed)?;
     let types = if is_own { TYPES_AS_WRITTEN } else { TYPES };
-    let type_rows: Vec<Row> = sqlx::query_as(types)
+    let type_rows: Vec<Stored> = sqlx::query_as(types)
         .fetch_all(&mut *connection)
         .await
         .map_err(&failed)?;
@@ -71,5 +71,10 @@ pub(super) async fn read(
         .fetch_all(&mut *connection)
         .await
         .map_err(&failed)?;
-    Definitions::of_rows(url, revision, type_rows, product_rows, srids)
+    Definitions::of_rows(
+        url,
+        type_rows.into_iter().map(row),
+        product_rows.into_iter().map(row),
+        Moment { revision, srids },
+    )
 }

@@ -7,14 +7,13 @@ use std::collections::HashSet;
 
 use datacube_model::{LineageDirection, LineageRelation};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::{Lock, PostgisIndex, retried};
 use crate::catalog::{LineageOptions, LineageReport};
 use crate::error::{Error, Result};
-use crate::postgres::lineage::{RelationRow, relation, walk};
+use crate::postgres::lineage::{RelationRow, relation, walk, walk_at_one_moment};
 use crate::relations::Relations;
 
 /// Relations that are read together where all are.
@@ -42,18 +41,16 @@ impl PostgisIndex {
         max_depth: Option<usize>,
     ) -> Result<Vec<LineageRelation>> {
         self.session().await?;
-        let failed = self.failed("read lineage");
         let mut connection = self.connection().await?;
-        // All levels as they are at one moment.
-        let mut moment = connection
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await
-            .map_err(&failed)?;
-        let found = walk(&mut moment, one_step(direction), ids, direction, max_depth)
-            .await
-            .map_err(&failed)?;
-        moment.commit().await.map_err(&failed)?;
-        Ok(found)
+        walk_at_one_moment(
+            &mut connection,
+            one_step(direction),
+            ids,
+            direction,
+            max_depth,
+        )
+        .await
+        .map_err(self.failed("read lineage"))
     }
 
     /// What has to be known of the relations that are there to decide about

@@ -173,7 +173,7 @@ impl PostgisIndex {
                 sqlx::query_as(AssertSqlSafe(text.as_str())).bind(ids).fetch_all(&mut *connection)
             })?;
             for row in rows {
-                match session.known.product_by_id(row.product) {
+                match session.known.product_by_key(row.product) {
                     Some(product) if row.is_derived => {
                         found.insert(row.id, self.met_in(row, product)?);
                     }

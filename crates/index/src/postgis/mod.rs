@@ -260,7 +260,7 @@ impl PostgisIndex {
             .read()
             .expect("nothing panics while it is held")
             .clone();
-        let known = match known.filter(|known| known.revision == revision) {
+        let known = match known.filter(|known| known.extra.revision == revision) {
             Some(known) => known,
             None => {
                 let mut connection = self.connection().await?;

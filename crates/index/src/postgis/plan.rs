@@ -81,7 +81,7 @@ impl<'a> Scope<'a> {
         let products = resolved
             .products
             .as_ref()
-            .map(|names| session.known.ids_of(names));
+            .map(|names| session.known.keys_of(names));
         Scope {
             session,
             resolved,
@@ -138,7 +138,13 @@ impl<'a> Scope<'a> {
                 .resolved
                 .area
                 .as_ref()
-                .filter(|_| self.session.known.srids.contains(&super::geometry::LONLAT))
+                .filter(|_| {
+                    self.session
+                        .known
+                        .extra
+                        .srids
+                        .contains(&super::geometry::LONLAT)
+                })
                 .and_then(|area| statement.python_extent_condition(area.footprint()))
                 .unwrap_or_else(|| "TRUE".to_owned());
             statement.text = format!("{columns} FROM {STRANGERS} WHERE {base} AND {near}");

@@ -126,7 +126,7 @@ impl Stored {
             what: format!("dataset {}", self.id),
             reason,
         };
-        let product: &Arc<Product> = known.product_by_id(self.product).ok_or_else(|| {
+        let product: &Arc<Product> = known.product_by_key(self.product).ok_or_else(|| {
             corrupt(format!(
                 "its product, number {}, is not there",
                 self.product
@@ -164,7 +164,7 @@ impl PostgisIndex {
         let rows = retried!(self, "read datasets", connection => {
             Stored::read(connection, ids, session.is_own)
         })?;
-        let is_known = |row: &Stored| session.known.product_by_id(row.product).is_some();
+        let is_known = |row: &Stored| session.known.product_by_key(row.product).is_some();
         let known = if rows.iter().all(is_known) {
             Arc::clone(&session.known)
         } else {

@@ -20,7 +20,7 @@ impl PostgisIndex {
     ) -> Result<PurgeReport> {
         self.ensure_own().await?;
         let failed = self.failed("remove datasets");
-        let srids = self.session().await?.known.srids.clone();
+        let srids = self.session().await?.known.extra.srids.clone();
         let mut transaction = self.begin("remove datasets").await?;
         let rows: Vec<(Uuid, bool)> = sqlx::query_as(
             "SELECT id, archived IS NOT NULL FROM odc.dataset WHERE id = ANY($1) \
@@ -117,10 +117,13 @@ impl PostgisIndex {
             }));
         }
         let tables = ["search_string", "search_num", "search_datetime"];
-        let tables = tables
-            .iter()
-            .map(|table| format!("dataset_{table}"))
-            .chain(known.srids.iter().map(|srid| format!("spatial_{srid}")));
+        let tables = tables.iter().map(|table| format!("dataset_{table}")).chain(
+            known
+                .extra
+                .srids
+                .iter()
+                .map(|srid| format!("spatial_{srid}")),
+        );
         let mut statements: Vec<String> = tables
             .map(|table| {
                 format!(

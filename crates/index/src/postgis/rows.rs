@@ -60,6 +60,7 @@ impl Row {
         });
         let extents = footprint.map_or_else(Vec::new, |footprint| {
             known
+                .extra
                 .srids
                 .iter()
                 .filter_map(|srid| Some((*srid, geometry::extent(dataset, footprint, *srid)?)))

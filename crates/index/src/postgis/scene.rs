@@ -32,7 +32,7 @@ impl PostgisIndex {
         };
         let failed = self.failed("look for less mature datasets");
         let has_region = known
-            .product_by_id(product)
+            .product_by_key(product)
             .is_some_and(|product| product.metadata_type().field("region_code").is_some());
         let region = has_region.then(|| standing.region.clone());
         let (low, high) = standing.times(leniency);

@@ -37,6 +37,7 @@ impl PostgisIndex {
     pub(super) async fn indexed_crses(&self) -> Result<Vec<Crs>> {
         let known = self.session().await?.known;
         let crses = known
+            .extra
             .srids
             .iter()
             .filter_map(|srid| u32::try_from(*srid).ok())
@@ -96,7 +97,7 @@ impl PostgisIndex {
         let mut srids = Vec::new();
         for crs in crses {
             let srid = self.srid(crs)?;
-            if !known.srids.contains(&srid) {
+            if !known.extra.srids.contains(&srid) {
                 return Err(Error::Unsupported {
                     url: self.address.url.clone(),
                     what: format!(
@@ -107,12 +108,12 @@ impl PostgisIndex {
             srids.push(srid);
         }
         if srids.is_empty() {
-            srids.clone_from(&known.srids);
+            srids.clone_from(&known.extra.srids);
         }
         for name in products {
             known.product(name)?;
         }
-        let product_ids = known.ids_of(products);
+        let product_ids = known.keys_of(products);
         let everything = products.is_empty() && ids.is_empty();
         let (mut n_datasets, mut after) = (0_u64, Uuid::nil());
         loop {

@@ -295,22 +295,13 @@ impl Statement {
     }
 
     fn any_test(&mut self, value: &Value, tests: &[Test]) -> String {
-        let texts: Option<Vec<String>> = tests
-            .iter()
-            .map(|test| test.as_text().map(str::to_owned))
-            .collect();
+        let texts = Test::all_texts(tests);
         if let Some(texts) = texts {
             let list = self.list(texts);
             return format!("coalesce({} = ANY({list}), FALSE)", value.text());
         }
         if tests.len() > MAX_RANGES {
-            let numbers: Option<Vec<(f64, f64)>> = tests
-                .iter()
-                .map(|test| match test {
-                    Test::Number(low, high) => Some((*low, *high)),
-                    _ => None,
-                })
-                .collect();
+            let numbers = Test::all_numbers(tests);
             let is_single = matches!(
                 value,
                 Value::Field {
@@ -334,13 +325,7 @@ impl Statement {
                     self.meets_one_of(from, to, lows, highs)
                 });
             }
-            let times: Option<Vec<(i64, i64)>> = tests
-                .iter()
-                .map(|test| match test {
-                    Test::Time(low, high) => Some((*low, *high)),
-                    _ => None,
-                })
-                .collect();
+            let times = Test::all_times(tests);
             if let Some(ranges) = times {
                 let (lows, highs) = ranges.into_iter().unzip();
                 return value.guarded("numeric", |from, to| {

@@ -36,7 +36,7 @@ impl PostgisIndex {
         let (session, sums) = self.summed(query).await?;
         let mut counts = Vec::with_capacity(sums.len());
         for (product, (n, ..)) in sums {
-            if let Some(product) = session.known.product_by_id(product) {
+            if let Some(product) = session.known.product_by_key(product) {
                 counts.push((product.name().to_owned(), n.unsigned_abs()));
             }
         }

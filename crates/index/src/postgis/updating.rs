@@ -158,7 +158,7 @@ impl PostgisIndex {
                 });
                 let rows = made.await.expect("making rows does not panic")?;
                 let rows: Vec<&Row> = rows.iter().collect();
-                rewrite(connection, &rows, &known.srids)
+                rewrite(connection, &rows, &known.extra.srids)
                     .await
                     .map_err(self.failed("update datasets"))?;
             }
@@ -247,7 +247,7 @@ impl PostgisIndex {
         self.delete_relations(connection, &restated.gone).await?;
         self.insert_relations(connection, &restated.added).await?;
         if !changes.is_empty() {
-            rewrite(connection, &[&row], &known.srids)
+            rewrite(connection, &[&row], &known.extra.srids)
                 .await
                 .map_err(&failed)?;
         }

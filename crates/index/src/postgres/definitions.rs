@@ -1,111 +1,32 @@
-//! Metadata types and products as they were last read, whatever tables they
-//! are in.
+//! Definitions as PostgreSQL keeps them: JSON whose keys have lost their order,
+//! and perhaps the text that was written.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-
-use datacube_model::{MetadataType, Product};
 use serde_json::Value;
 
 use super::types::Json;
-use crate::error::{Error, Kind, Result};
+use crate::definitions::{self, Row};
 
 /// What the tables of definitions held at one moment.
+pub(crate) type Definitions = definitions::Definitions<i16, Moment>;
+
+/// What else is known of the moment.
 #[derive(Debug)]
-pub(crate) struct Definitions {
+pub(crate) struct Moment {
+    /// Another one as soon as a definition was changed.
     pub(crate) revision: String,
-    /// By name, with the id.
-    pub(crate) metadata_types: BTreeMap<String, (i16, MetadataType)>,
-    /// By name, with the id.
-    pub(crate) products: BTreeMap<String, (i16, Arc<Product>)>,
-    by_id: HashMap<i16, Arc<Product>>,
     /// The CRSs, by their EPSG numbers, in which extents are indexed.
     pub(crate) srids: Vec<i16>,
 }
 
 /// Id, name, definition, definition as it was written.
-pub(crate) type Row = (i16, String, Json, Option<String>);
+pub(crate) type Stored = (i16, String, Json, Option<String>);
 
-impl Definitions {
-    /// Reads the rows of both tables.
-    pub(crate) fn of_rows(
-        url: &str,
-        revision: String,
-        type_rows: Vec<Row>,
-        product_rows: Vec<Row>,
-        srids: Vec<i16>,
-    ) -> Result<Self> {
-        let unreadable = |kind: Kind, name: &str, reason: String| Error::Corrupt {
-            url: url.to_owned(),
-            what: format!("{kind} `{name}`"),
-            reason,
-        };
-        let mut metadata_types = BTreeMap::new();
-        for (id, name, definition, written) in type_rows {
-            let read = as_written(&definition, written)
-                .and_then(|doc| MetadataType::from_document(doc).map_err(|e| e.to_string()))
-                .map_err(|reason| unreadable(Kind::MetadataType, &name, reason))?;
-            metadata_types.insert(name, (id, read));
-        }
-        let types: Vec<MetadataType> = metadata_types
-            .values()
-            .map(|(_, found)| found.clone())
-            .collect();
-        let mut products = BTreeMap::new();
-        let mut by_id = HashMap::new();
-        for (id, name, definition, written) in product_rows {
-            let read = as_written(&definition, written)
-                .and_then(|doc| Product::from_document(doc, &types).map_err(|e| e.to_string()))
-                .map_err(|reason| unreadable(Kind::Product, &name, reason))?;
-            let product = Arc::new(read);
-            by_id.insert(id, Arc::clone(&product));
-            products.insert(name, (id, product));
-        }
-        Ok(Definitions {
-            revision,
-            metadata_types,
-            products,
-            by_id,
-            srids,
-        })
-    }
-
-    /// All products, by name.
-    pub(crate) fn product_list(&self) -> Vec<Arc<Product>> {
-        self.products
-            .values()
-            .map(|(_, product)| Arc::clone(product))
-            .collect()
-    }
-
-    pub(crate) fn product(&self, name: &str) -> Result<&(i16, Arc<Product>)> {
-        self.products.get(name).ok_or_else(|| Error::NotFound {
-            kind: Kind::Product,
-            name: name.to_owned(),
-            known: self.products.keys().cloned().collect(),
-        })
-    }
-
-    pub(crate) fn product_by_id(&self, id: i16) -> Option<&Arc<Product>> {
-        self.by_id.get(&id)
-    }
-
-    pub(crate) fn metadata_type(&self, name: &str) -> Result<&(i16, MetadataType)> {
-        self.metadata_types
-            .get(name)
-            .ok_or_else(|| Error::NotFound {
-                kind: Kind::MetadataType,
-                name: name.to_owned(),
-                known: self.metadata_types.keys().cloned().collect(),
-            })
-    }
-
-    /// The ids of products; those that are not there are left out.
-    pub(crate) fn ids_of(&self, names: &[String]) -> Vec<i16> {
-        names
-            .iter()
-            .filter_map(|name| Some(self.products.get(name)?.0))
-            .collect()
+/// The document of a row, with its keys as they were written.
+pub(crate) fn row((key, name, definition, written): Stored) -> Row<i16> {
+    Row {
+        key,
+        name,
+        document: as_written(&definition, written),
     }
 }
 

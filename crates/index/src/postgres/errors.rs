@@ -84,6 +84,11 @@ pub(crate) fn failed(url: &str, action: &'static str) -> impl Fn(sqlx::Error) ->
                     message(&source)
                 ),
             },
+            None if is_unanswered(&source) => Error::Unreachable {
+                url,
+                reason: std::error::Error::source(&source)
+                    .map_or_else(|| source.to_string(), ToString::to_string),
+            },
             None if is_tls(&source) => Error::Tls {
                 url,
                 reason: tls_reason(&source),
@@ -98,6 +103,18 @@ pub(crate) fn failed(url: &str, action: &'static str) -> impl Fn(sqlx::Error) ->
                 source,
             },
         }
+    }
+}
+
+/// Whether nobody took the connection: no socket, no open port, no such host.
+fn is_unanswered(error: &sqlx::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound};
+    match error {
+        sqlx::Error::Io(error) => matches!(
+            error.kind(),
+            NotFound | ConnectionRefused | HostUnreachable | NetworkUnreachable
+        ),
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use datacube_model::{LineageDirection, LineageRelation};
+use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
@@ -51,5 +52,21 @@ pub(crate) async fn walk(
         depth += 1;
     }
     sort(&mut found);
+    Ok(found)
+}
+
+/// As [`walk`], with all levels as they are at one moment.
+pub(crate) async fn walk_at_one_moment(
+    connection: &mut PgConnection,
+    one_step: &'static str,
+    ids: &[Uuid],
+    direction: LineageDirection,
+    max_depth: Option<usize>,
+) -> sqlx::Result<Vec<LineageRelation>> {
+    let mut moment = connection
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?;
+    let found = walk(&mut moment, one_step, ids, direction, max_depth).await?;
+    moment.commit().await?;
     Ok(found)
 }
