@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 
 /// How values between source pixels are found; the names are GDAL's.
 ///
-/// Nearest, bilinear, cubic, average and mode are built; asking for another
-/// one is [`Error::Unsupported`] when the archive is built.
+/// They mean what GDAL's warper makes of them, which has no Gaussian: that one
+/// is defined here. A kernel that interpolates is widened where the output is
+/// coarser than the source ([`WarpScale`]), so that shrinking does not alias.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resampling {
@@ -33,7 +34,8 @@ pub enum Resampling {
     Average,
     /// The value that covers most of the output pixel.
     Mode,
-    /// A Gaussian over the output pixel.
+    /// A Gaussian with a standard deviation of half an output pixel, or of half
+    /// a source pixel where that is larger.
     Gauss,
     /// The largest value that the output pixel touches.
     Max,
@@ -45,7 +47,8 @@ pub enum Resampling {
     Q1,
     /// The third quartile of the values that the output pixel touches.
     Q3,
-    /// The area-weighted sum of the source pixels that the output pixel covers.
+    /// The sum of the source pixels, each by the part of it that the output
+    /// pixel covers; the sum over an image stays what it was.
     Sum,
     /// The root of the area-weighted mean of squares.
     Rms,
@@ -92,39 +95,21 @@ impl Resampling {
         }
     }
 
-    /// Whether the kernel is built.
-    pub fn is_supported(self) -> bool {
+    /// Whether results are source values as they are, never computed ones.
+    ///
+    /// Classes stay classes only under these. Of flags, only nearest and mode
+    /// keep what they mean: the largest of two words of bits says nothing.
+    pub fn keeps_values(self) -> bool {
         matches!(
             self,
             Resampling::Nearest
-                | Resampling::Bilinear
-                | Resampling::Cubic
-                | Resampling::Average
                 | Resampling::Mode
+                | Resampling::Max
+                | Resampling::Min
+                | Resampling::Med
+                | Resampling::Q1
+                | Resampling::Q3
         )
-    }
-
-    /// Whether results are source values as they are, never computed ones.
-    ///
-    /// Flags and classes stay what they mean only under these.
-    pub fn keeps_values(self) -> bool {
-        matches!(self, Resampling::Nearest | Resampling::Mode)
-    }
-
-    /// Fails with the names of those that are built when this one is not.
-    pub(crate) fn check_supported(self) -> Result<()> {
-        if self.is_supported() {
-            return Ok(());
-        }
-        let supported = Resampling::ALL
-            .into_iter()
-            .filter(|r| r.is_supported())
-            .map(Resampling::name);
-        Err(Error::Unsupported {
-            uri: None,
-            what: format!("resampling `{self}`"),
-            supported: supported.collect::<Vec<_>>().join(", "),
-        })
     }
 }
 
@@ -147,8 +132,8 @@ impl FromStr for Resampling {
     }
 }
 
-/// Whether bilinear and cubic widen their support when the output is coarser
-/// than the source.
+/// Whether kernels that interpolate widen their support when the output is
+/// coarser than the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarpScale {
@@ -332,7 +317,6 @@ impl BandParams {
 
     /// Whether these parameters can be used at all.
     pub(crate) fn check(&self) -> Result<()> {
-        self.resampling.check_supported()?;
         if self.dtype.is_complex() {
             return Err(Error::Unsupported {
                 uri: None,
@@ -429,11 +413,11 @@ mod tests {
         let refused = |params: BandParams| params.check().unwrap_err().to_string();
         let byte = BandParams::new("qa", DType::UInt8);
         assert!(byte.check().is_ok());
-        let error = refused(byte.clone().with_resampling(Resampling::Lanczos));
-        assert!(error.contains("`lanczos` is not supported"), "{error}");
         assert!(
-            error.contains("nearest, bilinear, cubic, average, mode"),
-            "{error}"
+            byte.clone()
+                .with_resampling(Resampling::Gauss)
+                .check()
+                .is_ok()
         );
         let error = refused(byte.with_nodata(Number::Int(-1)));
         assert!(

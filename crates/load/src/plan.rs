@@ -123,8 +123,7 @@ impl SourcePlan {
     /// # Errors
     /// [`Error::NoGeoreference`] where neither header nor document says where
     /// the pixels are; [`Error::InvalidRequest`] for a band that the file does
-    /// not have; [`Error::Unsupported`] for a resampling or pixel type that is
-    /// not built; [`Error::Geo`] where the two grids cannot be related.
+    /// not have; [`Error::Unsupported`] for a pixel type that is not built; [`Error::Geo`] where the two grids cannot be related.
     pub fn new(
         header: &RasterInfo,
         source: &RasterSource,
@@ -144,7 +143,6 @@ impl SourcePlan {
         dst: &GeoBox,
         pair: &mut dyn FnMut(&GeoBox) -> datacube_geo::Result<GridPair>,
     ) -> Result<Self> {
-        params.resampling.check_supported()?;
         let band = header.band(source.band)?;
         if band.dtype.is_complex() {
             return Err(Error::unsupported_in(
@@ -185,7 +183,7 @@ impl SourcePlan {
         if dst.is_empty() {
             return Ok(None);
         }
-        let pad = if self.is_paste() { 0 } else { self.reach()? };
+        let pad = if self.is_paste() { 0 } else { self.reach() };
         let src = self.info.restrict(&dst, pad).map_err(|error| Error::Geo {
             uri: None,
             problem: format!("finding the source of the output's {window}"),
@@ -195,12 +193,12 @@ impl SourcePlan {
     }
 
     /// How many pixels around a position the kernel takes at most.
-    fn reach(&self) -> Result<usize> {
-        let (x, y) = self.kernel()?.reach();
-        Ok(x.max(y))
+    fn reach(&self) -> usize {
+        let (x, y) = self.kernel().reach();
+        x.max(y)
     }
 
-    pub(crate) fn kernel(&self) -> Result<crate::warp::Kernel> {
+    pub(crate) fn kernel(&self) -> crate::warp::Kernel {
         crate::warp::Kernel::new(self.resampling, (self.kernel_scale.x, self.kernel_scale.y))
     }
 }
@@ -226,7 +224,8 @@ impl GridPair {
         let info = ReprojectInfo::new(src, dst, rule)?;
         let (radius, warp_scale) = match resampling {
             Resampling::Bilinear => (1, warp_scale),
-            Resampling::Cubic => (2, warp_scale),
+            Resampling::Cubic | Resampling::CubicSpline | Resampling::Gauss => (2, warp_scale),
+            Resampling::Lanczos => (3, warp_scale),
             // Nothing is widened, but areas have to know how large they may be.
             _ => (0, WarpScale::Auto),
         };

@@ -98,19 +98,12 @@ fn grids(
 }
 
 fn setups() -> impl Strategy<Value = Setup> {
-    let kernels = [
-        Resampling::Nearest,
-        Resampling::Bilinear,
-        Resampling::Cubic,
-        Resampling::Average,
-        Resampling::Mode,
-    ];
     let resolutions = prop_oneof![2 => Just(30.0), 1 => 9.0..140.0];
     (
         0..PLACES.len(),
         prop::collection::vec((grids(Just(30.0), 20..70), any::<u64>()), 1..4),
         grids(resolutions, 20..90),
-        prop::sample::select(kernels.to_vec()),
+        prop::sample::select(Resampling::ALL.to_vec()),
         prop_oneof![Just(WarpScale::Auto), Just(WarpScale::Unit)],
         prop::sample::select(&[Overviews::Auto, Overviews::NearestFiner, Overviews::Off][..]),
         (3usize..60, 3usize..60),

@@ -282,7 +282,7 @@ fn every_dtype_runs_every_kernel() {
         .expect("make.py makes it");
     let (src, ..) = fixtures.raster(&case.raster);
     let bytes: Vec<u8> = fixtures.array("src_hills_uint8");
-    for kernel in ["nearest", "bilinear", "cubic", "average", "mode"] {
+    for kernel in datacube_load::Resampling::ALL.map(datacube_load::Resampling::name) {
         let load = |dtype: DType| -> Vec<f64> {
             with_pixel_type!(
                 dtype,

@@ -19,7 +19,7 @@ use crate::params::{BandParams, Resampling, WarpScale};
 use crate::plan::{GridPair, ReadPlan, SourcePlan};
 use crate::reader::RasterInfo;
 use crate::source::RasterSource;
-use crate::warp::{Anchor, Axis, Kernel, PixelMap};
+use crate::warp::{Anchor, Axis, Kernel, PixelMap, Points};
 
 /// A source plan, ready to be carried out for any chunk.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(plan: SourcePlan) -> Result<Self> {
-        let kernel = plan.kernel()?;
-        Ok(Prepared { plan, kernel })
+    pub(super) fn new(plan: SourcePlan) -> Self {
+        let kernel = plan.kernel();
+        Prepared { plan, kernel }
     }
 
     /// What is read for `window` of the output.
@@ -52,10 +52,10 @@ impl Prepared {
         {
             return Ok(WindowMap::Axes(axes));
         }
-        let map = if self.kernel.covers_area() {
-            corners(info.transform(), &info.anchor, window)
-        } else {
-            info.transform().window(window).map(WindowMap::Centres)
+        let map = match self.kernel.points() {
+            Points::Centre => info.transform().window(window).map(WindowMap::Centres),
+            Points::TwoCorners => corners(info.transform(), &info.anchor, window),
+            Points::AllCorners => mesh(info.transform(), window),
         };
         map.map_err(|error| Error::Geo {
             uri: None,
@@ -94,10 +94,6 @@ fn corners(
     anchor: &PixelWindow,
     window: &PixelWindow,
 ) -> datacube_geo::Result<WindowMap> {
-    let dst = transform.dst();
-    let shape = Shape2d::new(dst.rows() + 1, dst.cols() + 1);
-    let affine = *dst.affine() * Affine::translation(-0.5, -0.5);
-    let corners = GeoBox::new(shape, affine, dst.crs().cloned())?;
     // GDAL takes the upper-left corners of a row for one line of points and the
     // lower-right ones for another, and approximates each for itself.
     let positions = |by: usize| {
@@ -108,15 +104,49 @@ fn corners(
             },
             other => other.clone(),
         };
-        let corners = GridTransform::with(&corners, transform.src(), approximation)?;
-        corners.window(&window.shifted(by, by))
+        corner_grid(transform, approximation, &window.shifted(by, by))
     };
     Ok(WindowMap::Corners(Box::new((positions(0)?, positions(1)?))))
+}
+
+/// How exactly corners are found where each is shared by four pixels, in source
+/// pixels. What an error moves out of one sum it moves into another, so GDAL's
+/// 0.125 would show.
+const MESH_TOLERANCE_PX: f64 = 1e-5;
+
+/// Positions of the corners of pixels, each corner once.
+fn mesh(transform: &GridTransform, window: &PixelWindow) -> datacube_geo::Result<WindowMap> {
+    let window = PixelWindow::new(
+        window.rows.start..window.rows.end + 1,
+        window.cols.start..window.cols.end + 1,
+    );
+    let approximation = match transform.approximation() {
+        Approximation::Exact => Approximation::Exact,
+        _ => Approximation::Lattice {
+            tolerance_px: MESH_TOLERANCE_PX,
+        },
+    };
+    corner_grid(transform, approximation, &window).map(WindowMap::Centres)
+}
+
+/// Positions of those corners of the output's pixels that are in `window`, which
+/// counts corners.
+fn corner_grid(
+    transform: &GridTransform,
+    approximation: Approximation,
+    window: &PixelWindow,
+) -> datacube_geo::Result<WindowTransform> {
+    let dst = transform.dst();
+    let shape = Shape2d::new(dst.rows() + 1, dst.cols() + 1);
+    let affine = *dst.affine() * Affine::translation(-0.5, -0.5);
+    let corners = GeoBox::new(shape, affine, dst.crs().cloned())?;
+    GridTransform::with(&corners, transform.src(), approximation)?.window(window)
 }
 
 /// Where the output pixels of one window lie in the source.
 pub(super) enum WindowMap {
     Axes((Axis, Axis)),
+    /// The one point of each pixel that the kernel asks for, or all corners.
     Centres(WindowTransform),
     /// Upper-left and lower-right corners.
     Corners(Box<(WindowTransform, WindowTransform)>),
@@ -203,7 +233,7 @@ impl PreparedCache {
             };
             self.pair(key).map(|pair| (*pair).clone())
         })?;
-        Prepared::new(plan).map(Arc::new)
+        Ok(Arc::new(Prepared::new(plan)))
     }
 
     fn pair(&self, key: Key) -> datacube_geo::Result<Arc<GridPair>> {

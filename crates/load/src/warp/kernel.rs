@@ -1,9 +1,9 @@
 //! Kernels with their support settled.
 
-use crate::error::{Error, Result};
 use crate::params::Resampling;
+use crate::warp::area::Reduction;
 use crate::warp::cover::Margin;
-use crate::warp::taps::{Filter, widened_radius};
+use crate::warp::taps::{Filter, TapRule};
 
 /// A kernel with its support settled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +18,12 @@ pub(crate) enum Kernel {
     },
     Average(Margin),
     Mode(Margin),
+    Sum(Margin),
+    /// What the output pixel covers, made one value.
+    Reduced {
+        reduction: Reduction,
+        margin: Margin,
+    },
 }
 
 /// A filter is widened when the output has fewer pixels than this for one
@@ -30,32 +36,36 @@ const WIDEN_BELOW: f64 = 0.95;
 impl Kernel {
     /// The kernel of `resampling`, where the output has `scale` (x, y) pixels
     /// for one source pixel.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for a resampling that is not built.
-    pub(crate) fn new(resampling: Resampling, scale: (f64, f64)) -> Result<Self> {
-        let widened = |filter, plain| {
+    pub(crate) fn new(resampling: Resampling, scale: (f64, f64)) -> Self {
+        let filter = |filter| Kernel::Widened {
+            filter,
+            scales: (scale.0.min(1.0), scale.1.min(1.0)),
+        };
+        let widened = |wide, plain| {
             if scale.0 >= WIDEN_BELOW && scale.1 >= WIDEN_BELOW {
                 plain
             } else {
-                Kernel::Widened {
-                    filter,
-                    scales: (scale.0.min(1.0), scale.1.min(1.0)),
-                }
+                filter(wide)
             }
         };
         let margin = Margin::new(scale.0, scale.1);
+        let reduced = |reduction| Kernel::Reduced { reduction, margin };
         match resampling {
-            Resampling::Nearest => Ok(Kernel::Nearest),
-            Resampling::Bilinear => Ok(widened(Filter::Bilinear, Kernel::Bilinear)),
-            Resampling::Cubic => Ok(widened(Filter::Cubic, Kernel::Cubic)),
-            Resampling::Average => Ok(Kernel::Average(margin)),
-            Resampling::Mode => Ok(Kernel::Mode(margin)),
-            other => Err(other.check_supported().err().unwrap_or_else(|| {
-                Error::Internal(format!(
-                    "resampling `{other}` is supported and has no kernel"
-                ))
-            })),
+            Resampling::Nearest => Kernel::Nearest,
+            Resampling::Bilinear => widened(Filter::Bilinear, Kernel::Bilinear),
+            Resampling::Cubic => widened(Filter::Cubic, Kernel::Cubic),
+            Resampling::CubicSpline => filter(Filter::CubicSpline),
+            Resampling::Lanczos => filter(Filter::Lanczos),
+            Resampling::Gauss => filter(Filter::Gauss),
+            Resampling::Average => Kernel::Average(margin),
+            Resampling::Mode => Kernel::Mode(margin),
+            Resampling::Sum => Kernel::Sum(margin),
+            Resampling::Rms => reduced(Reduction::RootMeanSquare),
+            Resampling::Max => reduced(Reduction::Largest),
+            Resampling::Min => reduced(Reduction::Smallest),
+            Resampling::Q1 => reduced(Reduction::Quarter(1)),
+            Resampling::Med => reduced(Reduction::Quarter(2)),
+            Resampling::Q3 => reduced(Reduction::Quarter(3)),
         }
     }
 
@@ -63,13 +73,12 @@ impl Kernel {
     /// the output pixels it is asked for.
     pub(crate) fn reach(&self) -> (usize, usize) {
         match *self {
-            Kernel::Nearest | Kernel::Average(_) | Kernel::Mode(_) => (1, 1),
-            Kernel::Bilinear => (1, 1),
             Kernel::Cubic => (2, 2),
-            Kernel::Widened { filter, scales } => (
-                widened_radius(filter, scales.0),
-                widened_radius(filter, scales.1),
-            ),
+            Kernel::Widened { filter, scales } => {
+                let reach = |scale| TapRule::Widened { filter, scale }.sides().1;
+                (reach(scales.0), reach(scales.1))
+            }
+            _ => (1, 1),
         }
     }
 
@@ -77,20 +86,34 @@ impl Kernel {
     /// missing pixels up one by one.
     pub(crate) fn n_taps(&self) -> (usize, usize) {
         match *self {
-            Kernel::Nearest | Kernel::Mode(_) => (0, 0),
             Kernel::Average(margin) => margin.most_taps(),
             Kernel::Bilinear => (2, 2),
             Kernel::Cubic => (4, 4),
-            Kernel::Widened { .. } => {
-                let (x, y) = self.reach();
-                (2 * x, 2 * y)
+            Kernel::Widened { filter, scales } => {
+                let taps = |scale| TapRule::Widened { filter, scale }.max_taps();
+                (taps(scales.0), taps(scales.1))
             }
+            _ => (0, 0),
         }
     }
 
-    /// Whether the kernel works on the corners of output pixels, not on their
-    /// centres.
-    pub(crate) fn covers_area(&self) -> bool {
-        matches!(self, Kernel::Average(_) | Kernel::Mode(_))
+    /// Which points of an output pixel the kernel asks for.
+    pub(crate) fn points(&self) -> Points {
+        match self {
+            Kernel::Nearest | Kernel::Bilinear | Kernel::Cubic | Kernel::Widened { .. } => {
+                Points::Centre
+            }
+            Kernel::Average(_) | Kernel::Mode(_) | Kernel::Reduced { .. } => Points::TwoCorners,
+            Kernel::Sum(_) => Points::AllCorners,
+        }
     }
+}
+
+/// Which points of an output pixel a kernel works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Points {
+    Centre,
+    /// Upper left and lower right.
+    TwoCorners,
+    AllCorners,
 }

@@ -10,6 +10,7 @@
 //! source pixels that it takes. It does not depend on the window, the chunk or
 //! the other pixels of the row: chunked and whole give the same bits.
 
+mod area;
 mod average;
 mod cover;
 mod kernel;
@@ -20,6 +21,7 @@ mod sample;
 pub(crate) mod scale;
 mod separable;
 mod simd;
+mod sum;
 mod taps;
 mod widened;
 mod window;
@@ -29,7 +31,7 @@ use std::ops::Range;
 use datacube_geo::PixelWindow;
 use datacube_model::DType;
 
-pub(crate) use kernel::Kernel;
+pub(crate) use kernel::{Kernel, Points};
 pub(crate) use sample::Sample;
 pub(crate) use window::SourceWindow;
 
@@ -39,7 +41,8 @@ use crate::fuse::RowSink;
 use cover::{Corners, Cover, Margin};
 use mode::Votes;
 use points::PointScratch;
-use separable::{RowScratch, Taps};
+use separable::{Enough, RowScratch, Taps};
+use sum::Mesh;
 use taps::{TapRule, pixel_at};
 
 /// One axis of a map without rotation: source = `scale` * output + `offset`.
@@ -81,7 +84,9 @@ pub(crate) trait PixelMap {
     /// The two axes, where columns follow columns and rows follow rows.
     fn axes(&self) -> Option<(Axis, Axis)>;
 
-    /// Positions of one point of each pixel of `cols` in `row`.
+    /// Positions of one point of each pixel of `cols` in `row`. Upper-left
+    /// corners may be asked for of one row and one column more than there are
+    /// pixels, where the kernel takes all corners.
     fn positions(
         &self,
         row: usize,
@@ -146,9 +151,10 @@ impl<W: Sample> Warp<'_, W> {
             (Some((x, y)), Kernel::Nearest) => {
                 self.nearest_columns(x, y, scratch, row_values, sink);
             }
-            (Some((x, y)), kernel) if !matches!(kernel, Kernel::Mode(_)) => {
-                self.separable(x, y, scratch, row_values, sink);
-            }
+            (
+                Some((x, y)),
+                Kernel::Bilinear | Kernel::Cubic | Kernel::Widened { .. } | Kernel::Average(_),
+            ) => self.separable(x, y, scratch, row_values, sink),
             _ => self.points(map, scratch, row_values, sink),
         }
         scratch.values = Some(values);
@@ -275,21 +281,21 @@ impl<W: Sample> Warp<'_, W> {
                 rows.for_each(|row| taps.y.push_cover(cover(y, margin.y, row, n_rows)));
                 taps.x.finish();
                 taps.y.finish();
-                taps.least_weight = 0.0;
+                taps.enough = Enough::ANY;
                 return;
             }
-            Kernel::Bilinear | Kernel::Nearest | Kernel::Mode(_) => {
-                taps.least_weight = points::LEAST_WEIGHT;
-                (TapRule::Bilinear, TapRule::Bilinear)
-            }
             Kernel::Cubic => {
-                taps.least_weight = points::LEAST_WEIGHT;
+                taps.enough = Enough::INTERPOLATED;
                 (TapRule::Cubic, TapRule::Cubic)
             }
             Kernel::Widened { filter, scales } => {
-                taps.least_weight = points::LEAST_WEIGHT_WIDENED;
+                taps.enough = Enough::of(filter);
                 let rule = |scale| TapRule::Widened { filter, scale };
                 (rule(scales.0), rule(scales.1))
+            }
+            _ => {
+                taps.enough = Enough::INTERPOLATED;
+                (TapRule::Bilinear, TapRule::Bilinear)
             }
         };
         let mut weights = vec![0.0; rules.0.max_taps().max(rules.1.max_taps())];
@@ -340,7 +346,8 @@ impl<W: Sample> Warp<'_, W> {
         values: &mut [W],
         sink: &mut dyn RowSink<W>,
     ) {
-        let n = self.dst.cols.len().min(SEGMENT);
+        // One more for the corners at the end of a row.
+        let n = self.dst.cols.len().min(SEGMENT) + 1;
         let WarpScratch {
             valid,
             point,
@@ -355,6 +362,7 @@ impl<W: Sample> Warp<'_, W> {
             coordinates.resize(n, f64::NAN);
         }
         let mut votes = Votes::default();
+        let mut under = area::Values::new();
         point.start(&self.src, self.kernel.n_taps());
         for row in self.dst.rows.clone() {
             let chunk_row = row - self.origin.0;
@@ -364,14 +372,22 @@ impl<W: Sample> Warp<'_, W> {
             for start in self.dst.cols.clone().step_by(SEGMENT) {
                 let cols = start..(start + SEGMENT).min(self.dst.cols.end);
                 let n = cols.len();
-                let (xs, ys) = (&mut xs[..n], &mut ys[..n]);
-                let (xs2, ys2) = (&mut xs2[..n], &mut ys2[..n]);
+                let points = self.kernel.points();
+                let n_points = n + usize::from(points == Points::AllCorners);
+                let (xs, ys) = (&mut xs[..n_points], &mut ys[..n_points]);
+                let (xs2, ys2) = (&mut xs2[..n_points], &mut ys2[..n_points]);
                 let (values, valid) = (&mut values[..n], &mut valid[..n]);
-                if self.kernel.covers_area() {
-                    map.positions(row, cols.clone(), Anchor::UpperLeft, xs, ys);
-                    map.positions(row, cols, Anchor::LowerRight, xs2, ys2);
-                } else {
-                    map.positions(row, cols, Anchor::Centre, xs, ys);
+                match points {
+                    Points::Centre => map.positions(row, cols, Anchor::Centre, xs, ys),
+                    Points::TwoCorners => {
+                        map.positions(row, cols.clone(), Anchor::UpperLeft, xs, ys);
+                        map.positions(row, cols, Anchor::LowerRight, xs2, ys2);
+                    }
+                    Points::AllCorners => {
+                        let cols = cols.start..cols.end + 1;
+                        map.positions(row, cols.clone(), Anchor::UpperLeft, xs, ys);
+                        map.positions(row + 1, cols, Anchor::UpperLeft, xs2, ys2);
+                    }
                 }
                 let corners = Corners {
                     left: xs,
@@ -391,6 +407,17 @@ impl<W: Sample> Warp<'_, W> {
                     }
                     Kernel::Mode(margin) => {
                         mode::mode(&self.src, margin, corners, &mut votes, values, valid);
+                    }
+                    Kernel::Reduced { reduction, margin } => {
+                        let under = &mut under;
+                        area::reduce(&self.src, reduction, margin, corners, under, values, valid);
+                    }
+                    Kernel::Sum(margin) => {
+                        let mesh = Mesh {
+                            top: (xs, ys),
+                            bottom: (xs2, ys2),
+                        };
+                        sum::sum(&self.src, margin, mesh, values, valid);
                     }
                 }
                 sink.put(chunk_row, start - self.origin.1, values, Some(valid));

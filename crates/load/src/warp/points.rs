@@ -9,23 +9,10 @@
 
 use crate::warp::locate::{Covers, OUTSIDE, Places, Squares};
 use crate::warp::sample::Sample;
-use crate::warp::separable::{is_missing, weigh};
+use crate::warp::separable::{Enough, is_missing, weigh};
 use crate::warp::simd::widest;
 use crate::warp::taps::{TapRule, cubic_weights, pixel_at};
 use crate::warp::window::SourceWindow;
-
-/// What the pixels that are not missing have to weigh at least, of 1, for an
-/// interpolated value.
-///
-/// # Source
-/// GDAL, `alg/gdalwarpkernel.cpp`: `GWKBilinearResample4Sample`.
-pub(crate) const LEAST_WEIGHT: f64 = 0.00001;
-
-/// As [`LEAST_WEIGHT`], of a widened filter.
-///
-/// # Source
-/// GDAL, `alg/gdalwarpkernel.cpp`: `GWKResample`.
-pub(crate) const LEAST_WEIGHT_WIDENED: f64 = 0.000001;
 
 /// Memory for a row, kept from one to the next.
 #[derive(Default)]
@@ -227,7 +214,7 @@ fn bilinear_at<T: Sample>(src: &SourceWindow<'_, T>, x: f64, y: f64) -> Option<f
         src,
         (top, &y_weights[..n_y]),
         (left, &x_weights[..n_x]),
-        LEAST_WEIGHT,
+        Enough::INTERPOLATED,
     )
 }
 

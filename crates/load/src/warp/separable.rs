@@ -12,7 +12,7 @@
 
 use crate::warp::sample::Sample;
 use crate::warp::simd::widest;
-use crate::warp::taps::{AxisTaps, Run};
+use crate::warp::taps::{AxisTaps, Filter, Run};
 use crate::warp::window::SourceWindow;
 
 /// What the taps of a chunk are, on both axes.
@@ -29,8 +29,51 @@ pub(crate) struct Taps {
     /// that do not ask.
     pub(crate) x_centre: Vec<i32>,
     pub(crate) y_centre: Vec<i32>,
-    /// The pixels that are not missing have to weigh more than this, of 1.
-    pub(crate) least_weight: f64,
+    /// What has to be there for a value.
+    pub(crate) enough: Enough,
+}
+
+/// How much of what a kernel takes must not be missing for it to give a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Enough {
+    /// The weights, of which all together are 1, sum up to more than this.
+    weight: f64,
+    /// Half of the pixels are there, whatever they weigh.
+    half: bool,
+}
+
+impl Enough {
+    /// Any pixel of any weight.
+    pub(crate) const ANY: Enough = Enough {
+        weight: 0.0,
+        half: false,
+    };
+    /// # Source
+    /// GDAL, `alg/gdalwarpkernel.cpp`: `GWKBilinearResample4Sample`.
+    pub(crate) const INTERPOLATED: Enough = Enough {
+        weight: 0.00001,
+        half: false,
+    };
+    /// # Source
+    /// GDAL, `alg/gdalwarpkernel.cpp`: `GWKResample`.
+    pub(crate) const FILTERED: Enough = Enough {
+        weight: 0.000001,
+        half: false,
+    };
+    /// # Source
+    /// GDAL, `alg/gdalwarpkernel.cpp`: `GWKResampleOptimizedLanczos`.
+    pub(crate) const LANCZOS: Enough = Enough {
+        weight: 0.000001,
+        half: true,
+    };
+
+    /// What the filter asks for.
+    pub(crate) fn of(filter: Filter) -> Self {
+        match filter {
+            Filter::Lanczos => Enough::LANCZOS,
+            _ => Enough::FILTERED,
+        }
+    }
 }
 
 /// Memory for the rows in between.
@@ -291,7 +334,7 @@ fn repair<T: Sample>(
     } else {
         (&taps.y, &taps.x)
     };
-    if let Some(value) = weigh(src, y.get(row), x.get(col), taps.least_weight) {
+    if let Some(value) = weigh(src, y.get(row), x.get(col), taps.enough) {
         out[col] = T::from_f64(value);
         valid[col] = 1;
     }
@@ -306,16 +349,16 @@ pub(crate) fn is_missing<T: Copy>(src: &SourceWindow<'_, T>, row: i32, col: i32)
     src.missing().is_some_and(|missing| missing[at] != 0)
 }
 
-/// The weighted mean of the pixels that are not missing, if they weigh more than
-/// `least_weight`.
+/// The weighted mean of the pixels that are not missing, if they are enough.
 pub(crate) fn weigh<T: Sample>(
     src: &SourceWindow<'_, T>,
     (row, row_weights): (i32, &[f64]),
     (col, col_weights): (i32, &[f64]),
-    least_weight: f64,
+    enough: Enough,
 ) -> Option<f64> {
     let at = src.offset(row, col, row_weights.len(), col_weights.len())?;
     let (mut sum, mut weight) = (0.0, 0.0);
+    let mut n_missing = 0;
     for (k, &row_weight) in row_weights.iter().enumerate() {
         let at = at + k * src.n_cols();
         let pixels = &src.pixels()[at..][..col_weights.len()];
@@ -332,10 +375,14 @@ pub(crate) fn weigh<T: Sample>(
                     if missing == 0 {
                         sum += pixel.to_f64() * (row_weight * col_weight);
                         weight += row_weight * col_weight;
+                    } else {
+                        n_missing += 1;
                     }
                 }
             }
         }
     }
-    (weight > least_weight).then(|| sum / weight)
+    let n = row_weights.len() * col_weights.len();
+    let is_enough = weight > enough.weight && !(enough.half && n - n_missing < n / 2);
+    is_enough.then(|| sum / weight)
 }

@@ -7,8 +7,10 @@
 //!
 //! # Source
 //! GDAL 3.12, `alg/gdalwarpkernel.cpp`: `GWKBilinearResample4Sample`,
-//! `GWKCubicComputeWeights`, `GWKResample`, `GWKAverageOrModeComputeSourceCoords`.
+//! `GWKCubicComputeWeights`, `GWKBSpline`, `GWKLanczosSinc`, `GWKResample`,
+//! `GWKResampleOptimizedLanczos`, `GWKAverageOrModeComputeSourceCoords`.
 
+use std::f64::consts::PI;
 use std::ops::Range;
 
 use crate::warp::cover::Cover;
@@ -30,11 +32,19 @@ pub(crate) fn pixel_at(x: f64, n: i32) -> Option<i32> {
     }
 }
 
-/// The two filters of which the support grows when an image is shrunk.
+/// The filters of which the support grows when an image is shrunk.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Filter {
     Bilinear,
+    /// Catmull-Rom.
     Cubic,
+    /// Cubic B-spline.
+    CubicSpline,
+    /// A sinc windowed by the middle of one three times as wide.
+    Lanczos,
+    /// A Gaussian of which half a pixel is the standard deviation, cut where
+    /// it has fallen to 1 in 3,000. GDAL's warper has none.
+    Gauss,
 }
 
 impl Filter {
@@ -42,7 +52,8 @@ impl Filter {
     pub(crate) fn radius(self) -> f64 {
         match self {
             Filter::Bilinear => 1.0,
-            Filter::Cubic => 2.0,
+            Filter::Cubic | Filter::CubicSpline | Filter::Gauss => 2.0,
+            Filter::Lanczos => 3.0,
         }
     }
 
@@ -50,6 +61,7 @@ impl Filter {
     /// several distances can be at once.
     #[inline(always)]
     fn at(self, x: f64) -> f64 {
+        let signed = x;
         let x = x.abs();
         match self {
             Filter::Bilinear => {
@@ -63,7 +75,63 @@ impl Filter {
                 let outer = if x <= 2.0 { far } else { 0.0 };
                 if x <= 1.0 { near } else { outer }
             }
+            Filter::CubicSpline => {
+                let cube = |x: f64| if x > 0.0 { x * x * x } else { 0.0 };
+                // GDAL does not end the spline after the position, where a
+                // widened one may have one more tap, of at most -1/6 times the
+                // scale cubed. It is followed, for users compare with it.
+                (cube(2.0 - x) - 4.0 * cube(1.0 - x) - cube(signed - 2.0)) / 6.0
+            }
+            Filter::Lanczos => {
+                let a = PI * x;
+                if x == 0.0 {
+                    1.0
+                } else if x <= 3.0 {
+                    a.sin() * (a / 3.0).sin() / (a * a / 3.0)
+                } else {
+                    0.0
+                }
+            }
+            Filter::Gauss => {
+                if x <= 2.0 {
+                    (-2.0 * x * x).exp()
+                } else {
+                    0.0
+                }
+            }
         }
+    }
+}
+
+/// The Lanczos weights of six pixels around a position that is `fraction` past
+/// the third one.
+///
+/// `sin(pi (k - f))` and `sin(pi/3 (k - f))` follow from those of `f` alone, so
+/// one sine is computed and not twelve.
+#[inline(always)]
+fn lanczos_weights(fraction: f64, weights: &mut [f64]) {
+    // Of k = -2..=3: (-1)^k, sin(pi/3 k) and cos(pi/3 k).
+    const HALF_ROOT: f64 = 0.866_025_403_784_438_6;
+    const TURNS: [(f64, f64, f64); 6] = [
+        (1.0, -HALF_ROOT, -0.5),
+        (-1.0, -HALF_ROOT, 0.5),
+        (1.0, 0.0, 1.0),
+        (-1.0, HALF_ROOT, 0.5),
+        (1.0, HALF_ROOT, -0.5),
+        (-1.0, 0.0, -1.0),
+    ];
+    let third = (PI / 3.0 * fraction).sin();
+    // The angle is less than a right one.
+    let third_cos = (1.0 - third * third).sqrt();
+    let whole = (3.0 - 4.0 * third * third) * third;
+    for ((k, weight), (sign, sin, cos)) in (-2i32..).zip(weights.iter_mut()).zip(TURNS) {
+        let x = f64::from(k) - fraction;
+        let waves = -sign * whole * (sin * third_cos - cos * third);
+        *weight = if x == 0.0 {
+            1.0
+        } else {
+            waves * (3.0 / (PI * PI)) / (x * x)
+        };
     }
 }
 
@@ -84,7 +152,22 @@ impl TapRule {
         match self {
             TapRule::Bilinear => 2,
             TapRule::Cubic => 4,
-            TapRule::Widened { filter, scale } => 2 * widened_radius(filter, scale),
+            TapRule::Widened { .. } => {
+                let (before, after) = self.sides();
+                before + 1 + after
+            }
+        }
+    }
+
+    /// How many taps lie before and after the one at or before a position.
+    pub(crate) fn sides(self) -> (usize, usize) {
+        match self {
+            TapRule::Bilinear => (0, 1),
+            TapRule::Cubic => (1, 2),
+            TapRule::Widened { filter, scale } => {
+                let radius = widened_radius(filter, scale);
+                (radius - 1, radius)
+            }
         }
     }
 
@@ -97,12 +180,16 @@ impl TapRule {
         let TapRule::Widened { filter, scale } = self else {
             return 0.0;
         };
-        let n = weights.len();
-        // Half of the taps lie at or before the position.
-        #[allow(clippy::cast_precision_loss, reason = "fewer taps than pixels")]
-        let first = 1.0 - (n / 2) as f64 - fraction;
-        for (tap, weight) in (0u32..).zip(weights.iter_mut()) {
-            *weight = filter.at((first + f64::from(tap)) * scale);
+        if filter == Filter::Lanczos && scale >= 1.0 {
+            lanczos_weights(fraction, weights);
+        } else {
+            // Half of the taps lie at or before the position; of an odd number
+            // as many lie before it as after it.
+            #[allow(clippy::cast_precision_loss, reason = "fewer taps than pixels")]
+            let first = 1.0 - (weights.len() / 2) as f64 - fraction;
+            for (tap, weight) in (0u32..).zip(weights.iter_mut()) {
+                *weight = filter.at((first + f64::from(tap)) * scale);
+            }
         }
         weights.iter().fold(0.0, |sum, weight| sum + weight)
     }
@@ -139,13 +226,25 @@ impl TapRule {
             }
             TapRule::Widened { filter, scale } => {
                 let (low, fraction) = split(x);
-                let radius = i32::try_from(widened_radius(filter, scale)).unwrap_or(i32::MAX);
-                let first = low.saturating_add(1).saturating_sub(radius).max(0);
-                let last = low.saturating_add(radius).min(n - 1);
+                let (before, after) = self.sides();
+                let side = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+                let distance = |pixel: i32| (f64::from(pixel - low) - fraction) * scale;
+                let mut first = low.saturating_sub(side(before)).max(0);
+                let mut last = low.saturating_add(side(after)).min(n - 1);
+                if filter == Filter::Lanczos {
+                    // It is asked how many of the taps are there, so those count
+                    // that lie within.
+                    while first < last && distance(first) < -filter.radius() {
+                        first += 1;
+                    }
+                    while first < last && distance(last) > filter.radius() {
+                        last -= 1;
+                    }
+                }
                 let mut sum = 0.0;
                 let mut count = 0;
                 for pixel in first..=last {
-                    let weight = filter.at((f64::from(pixel - low) - fraction) * scale);
+                    let weight = filter.at(distance(pixel));
                     weights[count] = weight;
                     sum += weight;
                     count += 1;
@@ -397,8 +496,14 @@ mod tests {
 
     #[test]
     fn widened_filters_sum_to_one_and_stay_inside() {
-        for filter in [Filter::Bilinear, Filter::Cubic] {
-            for scale in [1.0, 0.85, 0.27, 0.011] {
+        for filter in [
+            Filter::Bilinear,
+            Filter::Cubic,
+            Filter::CubicSpline,
+            Filter::Lanczos,
+            Filter::Gauss,
+        ] {
+            for scale in [1.0, 0.85, 0.5, 0.27, 0.011] {
                 for x in [0.0, 0.3, 5.5, 29.99] {
                     let rule = TapRule::Widened { filter, scale };
                     let (start, weights) = taps(rule, x, 30);
@@ -418,6 +523,23 @@ mod tests {
             .zip(taps(TapRule::Cubic, 3.2, 9).1)
         {
             assert!((a - b).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn lanczos_of_one_sine_is_that_of_twelve() {
+        let rule = TapRule::Widened {
+            filter: Filter::Lanczos,
+            scale: 1.0,
+        };
+        assert_eq!(rule.sides(), (2, 3));
+        for fraction in [0.0, 1e-9, 0.25, 0.5, 0.999] {
+            let mut quick = [0.0; 6];
+            rule.widened(fraction, &mut quick);
+            for (k, weight) in (-2..).zip(quick) {
+                let slow = Filter::Lanczos.at(f64::from(k) - fraction);
+                assert!((weight - slow).abs() < 1e-12, "{fraction} {k}");
+            }
         }
     }
 

@@ -1,13 +1,11 @@
 //! Filters that are widened where an image is shrunk, pixel by pixel.
 
 use crate::warp::locate::{OUTSIDE, Places};
-use crate::warp::points::{
-    LEAST_WEIGHT_WIDENED, PointScratch, any_missing, at, each_place, sum_taps,
-};
+use crate::warp::points::{PointScratch, any_missing, at, each_place, sum_taps};
 use crate::warp::sample::Sample;
-use crate::warp::separable::{is_missing, weigh};
+use crate::warp::separable::{Enough, is_missing, weigh};
 use crate::warp::simd::widest;
-use crate::warp::taps::{Filter, TapRule, pixel_at, split, widened_radius};
+use crate::warp::taps::{Filter, TapRule, pixel_at, split};
 use crate::warp::window::SourceWindow;
 
 /// A filter widened by 1 / scale on each axis; scales are (x, y).
@@ -22,9 +20,6 @@ pub(crate) fn widened<T: Sample>(
     out: &mut [T],
     valid: &mut [u8],
 ) {
-    let radius = |scale| i32::try_from(widened_radius(filter, scale)).unwrap_or(i32::MAX / 4);
-    let (x, y) = (radius(scales.0), radius(scales.1));
-    scratch.places.taps(src, ((y - 1, y), (x - 1, x)), xs, ys);
     let rules = (
         TapRule::Widened {
             filter,
@@ -35,6 +30,14 @@ pub(crate) fn widened<T: Sample>(
             scale: scales.1,
         },
     );
+    let sides = |rule: TapRule| {
+        let side = |n: usize| i32::try_from(n).unwrap_or(i32::MAX / 4);
+        let (before, after) = rule.sides();
+        (side(before), side(after))
+    };
+    scratch
+        .places
+        .taps(src, (sides(rules.1), sides(rules.0)), xs, ys);
     scratch.x.resize(rules.0.max_taps(), 0.0);
     scratch.y.resize(rules.1.max_taps(), 0.0);
     match rules.0.max_taps() {
@@ -167,16 +170,24 @@ fn widened_parts<T: Sample>(
     if centre.is_none_or(|(row, col)| is_missing(src, row, col)) {
         return Parts::Value(None);
     }
-    let (top, n_y) = y_rule.taps(y, src.full_rows(), y_weights);
-    let (left, n_x) = x_rule.taps(x, src.full_cols(), x_weights);
-    let Some(from) = src.offset(top, left, n_y, n_x) else {
-        return Parts::Value(None);
-    };
-    let has_all = n_y == y_rule.max_taps() && n_x == x_rule.max_taps();
-    if has_all && !any_missing(src, from, n_y, n_x) {
-        let (down, right) = (split(y).1, split(x).1);
+    // Whether or not its square is marked, a pixel without missing taps has to
+    // give the same bits.
+    let ((row, down), (col, right)) = (split(y), split(x));
+    let start = |rule: TapRule, at: i32| Some(at - i32::try_from(rule.sides().0).ok()?);
+    let full = start(y_rule, row).zip(start(x_rule, col));
+    let (rows, cols) = (y_rule.max_taps(), x_rule.max_taps());
+    if let Some((top, left)) = full
+        && let Some(from) = src.offset(top, left, rows, cols)
+        && !any_missing(src, from, rows, cols)
+    {
         return Parts::All { from, down, right };
     }
+    let (top, n_y) = y_rule.taps(y, src.full_rows(), y_weights);
+    let (left, n_x) = x_rule.taps(x, src.full_cols(), x_weights);
     let (y, x) = ((top, &y_weights[..n_y]), (left, &x_weights[..n_x]));
-    Parts::Value(weigh(src, y, x, LEAST_WEIGHT_WIDENED))
+    let enough = match x_rule {
+        TapRule::Widened { filter, .. } => Enough::of(filter),
+        _ => Enough::FILTERED,
+    };
+    Parts::Value(weigh(src, y, x, enough))
 }
