@@ -27,12 +27,12 @@ pub enum Error {
     },
 
     /// The store refuses these credentials.
-    #[error(
-        "{uri}: access denied; check the credentials and whether the store wants requester pays"
-    )]
+    #[error("{uri}: access denied: {}; {advice}", Chain(.source))]
     Denied {
         /// The address that was asked for.
         uri: String,
+        /// What to do about it.
+        advice: String,
         /// What the store said.
         source: BoxError,
     },

@@ -31,7 +31,10 @@ pub use params::{BandParams, Fuse, Overviews, Resampling, WarpScale};
 pub use plan::{ChunkTask, ReadEstimate, ReadPlan, SourcePlan, SourceRead};
 pub use reader::{BandInfo, Blocks, Level, MaskKind, RasterInfo, RasterReader, ReadCost};
 pub use source::RasterSource;
-pub use store::{Location, StoreRegistry};
+pub use store::{
+    AssumeRole, HostStats, Location, PLANETARY_COMPUTER, S3Access, S3Keys, Secret, SignedUrl,
+    Signer, Signing, StoreOptions, StoreRegistry, StoreStats, WebAnswer, WebRequest,
+};
 
 /// Names that this crate's macros use; no part of the interface.
 #[doc(hidden)]

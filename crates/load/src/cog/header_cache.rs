@@ -37,7 +37,7 @@ impl HeaderCache {
 
     /// The header of the file at `location`, read now or before.
     pub(crate) async fn open(&self, location: Location) -> Result<Arc<TiffFile>> {
-        let key = location.key();
+        let key = location.key().to_owned();
         loop {
             let slot = self.slot(&key);
             let Some(known) = slot.get() else {
@@ -94,7 +94,7 @@ impl HeaderCache {
 
     /// Lets go of a header that is out of date.
     pub(crate) fn forget(&self, file: &TiffFile) {
-        let key = file.location().key();
+        let key = file.location().key().to_owned();
         let mut files = self.files.lock();
         let is_this = files
             .get(key.as_str())

@@ -5,7 +5,6 @@
 //! store, see [`Location::gap`].
 
 use std::fmt;
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,8 +12,14 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
+use url::Url;
 
+use super::Inner;
+use super::call::{AccessFacts, Call, Outcome};
+use super::fault::explain;
+use super::pause::Pauses;
+use super::sign::{Patched, Signer};
 use crate::error::{Error, Result};
 use crate::reader::ReadCost;
 
@@ -61,10 +66,41 @@ impl fmt::Display for FileVersion {
 /// One file in one store.
 #[derive(Clone)]
 pub struct Location {
+    /// As it may be shown.
     uri: String,
-    store: Arc<dyn ObjectStore>,
+    /// Tells files apart.
+    key: String,
     path: Path,
     is_local: bool,
+    source: Source,
+    shared: Arc<Inner>,
+}
+
+/// How the bytes are had.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// From a store.
+    Plain(Target),
+    /// From where a signer says, each time.
+    Signed {
+        uri: String,
+        name: String,
+        signer: Signer,
+    },
+    /// From a part of another file.
+    Member {
+        archive: Box<Location>,
+        member: String,
+    },
+}
+
+/// An object in a store.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) path: Path,
+    /// The address on a server, as it was given.
+    pub(super) url: Option<Url>,
 }
 
 impl fmt::Debug for Location {
@@ -77,20 +113,28 @@ impl fmt::Debug for Location {
 
 impl Location {
     pub(super) fn new(
-        uri: String,
-        store: Arc<dyn ObjectStore>,
+        uri: &str,
         path: Path,
         is_local: bool,
+        source: Source,
+        shared: Arc<Inner>,
     ) -> Self {
+        let key = match &source {
+            _ if is_local => format!("/{path}"),
+            Source::Signed { name, .. } => format!("{name} {uri}"),
+            _ => uri.to_owned(),
+        };
         Location {
-            uri,
-            store,
+            uri: super::address::shown(uri),
+            key,
             path,
             is_local,
+            source,
+            shared,
         }
     }
 
-    /// The URI that was asked for.
+    /// The URI that was asked for, without what signs it.
     pub fn uri(&self) -> &str {
         &self.uri
     }
@@ -106,12 +150,36 @@ impl Location {
     }
 
     /// Two URIs with the same key are the same file.
-    pub(crate) fn key(&self) -> String {
-        if self.is_local {
-            format!("/{}", self.path)
-        } else {
-            self.uri.clone()
-        }
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The object of that name in the same bucket or container, the name taken
+    /// as it is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for what is no name of an object, and where
+    /// this is no object of a bucket.
+    pub fn object(&self, base: &str, name: &str) -> Result<Location> {
+        let uri = format!("{base}/{name}");
+        let path = Path::parse(name).map_err(|error| {
+            Error::invalid_for(&uri, format!("not a path of an object: {error}"))
+        })?;
+        let Source::Plain(target) = &self.source else {
+            return Err(Error::invalid_for(&self.uri, "is no object of a bucket"));
+        };
+        let target = Target {
+            path: path.clone(),
+            ..target.clone()
+        };
+        let source = Source::Plain(target);
+        Ok(Location::new(
+            &uri,
+            path,
+            false,
+            source,
+            Arc::clone(&self.shared),
+        ))
     }
 
     /// Bytes between two ranges up to which they are read as one.
@@ -121,18 +189,19 @@ impl Location {
 
     /// Asks for the file's size and version; one request.
     pub(crate) async fn head(&self) -> Result<FileVersion> {
-        let meta = self
-            .store
-            .head(&self.path)
-            .await
-            .map_err(|error| self.error(error))?;
-        Ok(FileVersion::from(&meta))
+        let options = GetOptions::new().with_head(true);
+        Ok(self.exchange(options, 0).await?.1)
     }
 
     /// Reads the first `n_bytes` of the file, or all of it if it is shorter.
     pub(crate) async fn read_start(&self, n_bytes: u64) -> Result<(Bytes, FileVersion)> {
         let answer = self.get(0..n_bytes).await;
-        if let Err(error @ Error::Store { .. }) = answer {
+        if let Err(
+            error @ Error::Store {
+                transient: false, ..
+            },
+        ) = answer
+        {
             // Stores refuse every range of an empty file, each in its own words.
             return match self.head().await {
                 Ok(version) if version.size == 0 => {
@@ -142,6 +211,38 @@ impl Location {
             };
         }
         answer
+    }
+
+    /// All of the file, if it has no more than `limit` bytes; one request.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for a larger file, else as reading pixels.
+    pub async fn read(&self, limit: u64) -> Result<Bytes> {
+        let too_large = || {
+            let problem = format!("it is larger than {} MiB", limit >> 20);
+            Error::invalid_for(&self.uri, problem)
+        };
+        if let Source::Member { .. } = &self.source {
+            let size = self.get(0..1).await?.1.size;
+            if size > limit {
+                return Err(too_large());
+            }
+            return Ok(self.get(0..size).await?.0);
+        }
+        let (bytes, version) = self.exchange(GetOptions::new(), limit).await?;
+        if version.size > limit {
+            return Err(too_large());
+        }
+        Ok(bytes)
+    }
+
+    /// Exactly `range` of exactly `version`; one request.
+    pub(super) async fn read_range(
+        &self,
+        version: &FileVersion,
+        range: Range<u64>,
+    ) -> Result<Bytes> {
+        self.get_of(version, range).await
     }
 
     /// Reads `ranges` of the file that `version` came from, merging those that
@@ -202,79 +303,178 @@ impl Location {
 
     /// One request, cut at the end of the file.
     async fn get(&self, range: Range<u64>) -> Result<(Bytes, FileVersion)> {
+        if let Source::Member { archive, member } = &self.source {
+            return Box::pin(self.get_member(archive, member, range)).await;
+        }
+        let n_bytes = range.end - range.start;
         let options = GetOptions::new().with_range(Some(GetRange::Bounded(range)));
-        let answer = self
-            .store
-            .get_opts(&self.path, options)
-            .await
-            .map_err(|error| self.error(error))?;
-        let version = FileVersion::from(&answer.meta);
-        let bytes = answer.bytes().await.map_err(|error| self.error(error))?;
+        self.exchange(options, n_bytes).await
+    }
+
+    /// A part of a member of a tar file.
+    async fn get_member(
+        &self,
+        archive: &Location,
+        member: &str,
+        range: Range<u64>,
+    ) -> Result<(Bytes, FileVersion)> {
+        let index = self.shared.tar_index(archive).await?;
+        let span = index.find(&self.uri, member)?;
+        let n_bytes = span.end - span.start;
+        if range.start >= n_bytes {
+            let place = format!("member `{member}`");
+            let problem = format!("bytes {range:?} were asked for, and it has {n_bytes}");
+            return Err(Error::unreadable(&self.uri, place, problem));
+        }
+        let range = span.start + range.start..span.start + range.end.min(n_bytes);
+        let (bytes, version) = archive.get(range).await?;
+        if version != index.version {
+            self.shared.forget_tar(archive, &index);
+            return Err(Error::Changed {
+                uri: self.uri.clone(),
+                was: index.version.to_string(),
+                now: version.to_string(),
+            });
+        }
+        let version = FileVersion {
+            size: n_bytes,
+            ..version
+        };
         Ok((bytes, version))
     }
 
-    fn error(&self, error: object_store::Error) -> Error {
-        use object_store::Error as Cause;
-        let uri = self.uri.clone();
-        let io_kind = io_kind_of(&error);
-        match error {
-            Cause::NotFound { .. } => Error::NotFound { uri },
-            Cause::PermissionDenied { .. } | Cause::Unauthenticated { .. } => Error::Denied {
-                uri,
-                source: error.into(),
-            },
-            _ if io_kind == Some(io::ErrorKind::PermissionDenied) => Error::Denied {
-                uri,
-                source: error.into(),
-            },
-            Cause::InvalidPath { source } => Error::invalid_for(&uri, format!("{source}")),
-            _ => {
-                // A remote store that fails in no particular way may well work
-                // the next time; a local disk fails for a reason.
-                let transient = match io_kind {
-                    Some(kind) => is_transient_io(kind),
-                    None => !self.is_local && matches!(error, Cause::Generic { .. }),
-                };
-                Error::Store {
-                    uri,
-                    transient,
-                    source: error.into(),
-                }
+    /// Where the file is now, signed if it has to be.
+    async fn target(&self) -> Result<(Target, Option<Patched>)> {
+        match &self.source {
+            Source::Plain(target) => Ok((target.clone(), None)),
+            Source::Signed { uri, name, signer } => {
+                let web = self.shared.web()?;
+                let patched = signer.sign(name, uri, &web).await?;
+                let target = self
+                    .shared
+                    .target(&patched.uri)
+                    .map_err(|error| match error {
+                        // What it is about may be signed.
+                        Error::InvalidRequest { .. } | Error::Unsupported { .. } => {
+                            Error::invalid_for(
+                                &self.uri,
+                                format!(
+                                    "signer `{name}` made an address of it that cannot be read"
+                                ),
+                            )
+                        }
+                        other => other,
+                    })?;
+                Ok((target, Some(patched)))
+            }
+            Source::Member { .. } => Err(Error::Internal(format!(
+                "{}: a member has no place of its own",
+                self.uri
+            ))),
+        }
+    }
+
+    /// One request and its answer, of at most `n_bytes`, made again where that
+    /// may help.
+    async fn exchange(&self, options: GetOptions, n_bytes: u64) -> Result<(Bytes, FileVersion)> {
+        if let Source::Member { archive, member } = &self.source {
+            let index = self.shared.tar_index(archive).await?;
+            let span = index.find(&self.uri, member)?;
+            let version = FileVersion {
+                size: span.end - span.start,
+                ..index.version.clone()
+            };
+            return Ok((Bytes::new(), version));
+        }
+        if self.is_local {
+            return self.exchange_local(options, n_bytes).await;
+        }
+        let _room = self.shared.room(n_bytes).await;
+        let retries = self.shared.retries();
+        let call = Arc::new(Call::default());
+        if let Source::Signed { name, .. } = &self.source {
+            call.set_access(AccessFacts {
+                credentials: name.clone(),
+                ..AccessFacts::default()
+            });
+        }
+        let mut pauses = Pauses::new(retries);
+        let mut is_renewed = false;
+        loop {
+            let (target, patched) = self.target().await?;
+            call.set_target(target.url.clone());
+            let once = once(&target, options.clone(), n_bytes, &call);
+            let error = match Arc::clone(&call).scope(once).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => explain(&self.uri, false, error, &call),
+            };
+            if let Some(patched) = patched
+                && matches!(error, Error::Denied { .. })
+                && !is_renewed
+                && patched.forget().await
+            {
+                is_renewed = true;
+                continue;
+            }
+            // Below, answers that the store can tell to be incomplete, and
+            // refusals that may pass, were tried again already.
+            let may_help = error.is_transient() && (1..=retries).contains(&call.attempts());
+            match pauses.next().filter(|_| may_help) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    async fn exchange_local(
+        &self,
+        options: GetOptions,
+        n_bytes: u64,
+    ) -> Result<(Bytes, FileVersion)> {
+        let counters = self.shared.local_counters();
+        let _in_flight = counters.start(false);
+        let (target, _) = self.target().await?;
+        let call = Call::default();
+        match once(&target, options, n_bytes, &call).await {
+            Ok((bytes, version)) => {
+                counters.received(bytes.len() as u64);
+                Ok((bytes, version))
+            }
+            Err(error) => {
+                counters.failed();
+                Err(explain(&self.uri, true, error, &call))
             }
         }
     }
 }
 
-/// The kind of the IO error at the root of `error`, if there is one.
-fn io_kind_of(error: &object_store::Error) -> Option<io::ErrorKind> {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return Some(io.kind());
-        }
-        cause = error.source();
+/// One request of a store; what is longer than `n_bytes` is not read.
+async fn once(
+    target: &Target,
+    options: GetOptions,
+    n_bytes: u64,
+    call: &Call,
+) -> object_store::Result<(Bytes, FileVersion)> {
+    let is_head = options.head;
+    let answer = target.store.get_opts(&target.path, options).await?;
+    let version = FileVersion::from(&answer.meta);
+    let expected = answer.range.end - answer.range.start;
+    if is_head || expected > n_bytes {
+        return Ok((Bytes::new(), version));
     }
-    None
-}
-
-fn is_transient_io(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{
-        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted,
-        NetworkUnreachable, ResourceBusy, TimedOut, UnexpectedEof, WouldBlock,
-    };
-    matches!(
-        kind,
-        BrokenPipe
-            | ConnectionAborted
-            | ConnectionRefused
-            | ConnectionReset
-            | Interrupted
-            | NetworkUnreachable
-            | ResourceBusy
-            | TimedOut
-            | UnexpectedEof
-            | WouldBlock
-    )
+    let bytes = answer.bytes().await?;
+    if bytes.len() as u64 == expected {
+        return Ok((bytes, version));
+    }
+    let problem = format!(
+        "the answer broke off after {} of {expected} bytes",
+        bytes.len()
+    );
+    call.end(Outcome::Broken(problem.clone()));
+    Err(object_store::Error::Generic {
+        store: "store",
+        source: problem.into(),
+    })
 }
 
 fn cost_of(merged: &[Range<u64>]) -> ReadCost {
