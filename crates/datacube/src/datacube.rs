@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use datacube_compute::{Cube, Engine, default_engine};
 use datacube_geo::GeoBox;
 use datacube_index::{ArchiveReport, Index, IndexExt, IndexInfo, InitOptions, InitOutcome, Query};
-use datacube_load::{Loader, LoaderOptions};
+use datacube_load::{Loader, LoaderOptions, S3Access, StoreRegistry, StoreStats};
 use datacube_model::{Dataset, Product};
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ use crate::config::{self, ConfigOptions, Origin, Resolved};
 use crate::documents::DocumentOutcome;
 use crate::load_options::{DatasetQuery, LoadOptions};
 use crate::opened::Opened;
+use crate::stores::stores;
 use crate::{Error, Result, load, runtime};
 
 /// An index, and everything needed to load from it. Cheap to clone.
@@ -89,11 +90,11 @@ impl Datacube {
             Origin::Default => datacube_index::open_or_init(&resolved.index_url).await?,
             _ => datacube_index::open(&resolved.index_url).await?,
         };
-        let loader = Loader::new(LoaderOptions::default());
+        let loader = new_loader(stores().clone());
         Ok(Self {
             index: Arc::new(Opened::by_us(index)),
             resolved,
-            loader: Arc::new(loader),
+            loader,
             engine: None,
         })
     }
@@ -116,7 +117,7 @@ impl Datacube {
             let resolved = config::resolve(&options)?;
             let index = datacube_index::open(&resolved.index_url).await?;
             let outcome = index.init(&init).await?;
-            let loader = Arc::new(Loader::new(LoaderOptions::default()));
+            let loader = new_loader(stores().clone());
             Ok((
                 Self {
                     index: Arc::new(Opened::by_us(index)),
@@ -137,7 +138,7 @@ impl Datacube {
             environment: None,
             settings: config::Settings::default(),
         };
-        let loader = Arc::new(Loader::new(LoaderOptions::default()));
+        let loader = new_loader(stores().clone());
         Self {
             index: Arc::new(Opened::by_others(index)),
             resolved,
@@ -151,6 +152,33 @@ impl Datacube {
     pub fn with_engine(mut self, engine: Arc<dyn Engine>) -> Self {
         self.engine = Some(engine);
         self
+    }
+
+    /// Reads through these stores instead of the process's own.
+    #[must_use]
+    pub fn with_stores(mut self, stores: StoreRegistry) -> Self {
+        self.loader = new_loader(stores);
+        self
+    }
+
+    /// The stores that documents and pixels are read from.
+    pub fn stores(&self) -> &StoreRegistry {
+        self.loader.stores()
+    }
+
+    /// Sets how S3 is reached from now on by this cube and all that share its
+    /// stores: without [`Datacube::with_stores`] every cube of the process.
+    ///
+    /// # Errors
+    /// As [`crate::configure_s3_access`].
+    pub fn configure_s3_access(&self, access: S3Access) -> Result<()> {
+        let options = self.stores().options().with_s3(access);
+        Ok(self.stores().configure(options)?)
+    }
+
+    /// What was asked of the stores until now: requests, bytes and retries by host.
+    pub fn store_stats(&self) -> StoreStats {
+        self.loader.store_stats()
     }
 
     /// The index.
@@ -231,7 +259,11 @@ impl Datacube {
         options: &MatchOptions,
         mut report: impl FnMut(DocumentOutcome) + Send + 'static,
     ) -> Result<()> {
-        let (cube, options) = (self.clone(), options.clone());
+        let (cube, mut options) = (self.clone(), options.clone());
+        options
+            .sources
+            .stores
+            .get_or_insert_with(|| cube.stores().clone());
         runtime::block_on(async move {
             admin::add_datasets(&**cube.index, &paths, &options, &mut report).await
         })
@@ -451,4 +483,8 @@ impl fmt::Display for Datacube {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Datacube({})", self.index.url())
     }
+}
+
+fn new_loader(stores: StoreRegistry) -> Arc<Loader> {
+    Arc::new(Loader::new(LoaderOptions::default().stores(stores)))
 }

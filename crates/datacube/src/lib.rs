@@ -25,6 +25,7 @@ pub mod prelude;
 mod region;
 mod runtime;
 mod source;
+mod stores;
 mod time_terms;
 
 pub use admin::{
@@ -41,17 +42,21 @@ pub use documents::{DocumentOutcome, read_documents};
 pub use error::{Error, Result};
 pub use group::{Group, GroupBy, GroupKey, group_datasets, solar_day};
 pub use load_options::{
-    CrsSpec, DatasetPredicate, DatasetQuery, LoadOptions, ResamplingSpec, Span,
+    CrsSpec, DatasetPredicate, DatasetQuery, LoadOptions, PatchUrl, ResamplingSpec, Span,
 };
-pub use places::{Signing, SourceOptions, fetch_documents};
+pub use places::{SourceOptions, fetch_documents};
 pub use source::{LOAD_SOURCE_KIND, LoadSource, source_codec};
+pub use stores::{configure_s3_access, configure_stores, stores};
 pub use time_terms::{TimeBound, TimeTerm};
 
 pub use datacube_compute as compute;
 pub use datacube_compute::{Cube, DataArray};
 pub use datacube_geo as geo;
 pub use datacube_index as index;
-pub use datacube_load::{Overviews, Resampling, WarpScale};
+pub use datacube_load::{
+    AssumeRole, HostStats, Overviews, Resampling, S3Access, SignedUrl, Signer, Signing,
+    StoreOptions, StoreRegistry, StoreStats, WarpScale,
+};
 pub use datacube_model as model;
 
 /// The example of the README, compiled as a doc test.

@@ -126,6 +126,12 @@ pub(crate) async fn plan_load(
     })?;
     let mut archive = Archive::builder(geobox);
     archive.skip_broken(options.skip_broken_datasets.unwrap_or(false));
+    archive.signer(
+        options
+            .patch_url
+            .as_ref()
+            .map(|patch| patch.name_in(loader.stores())),
+    );
     for variable in &variables {
         archive.band(
             BandParams::new(variable.name.clone(), variable.measurement.dtype)

@@ -7,11 +7,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use datacube_compute::{ChunkSize, Chunks};
 use datacube_geo::{Crs, GeoBox, Geometry};
 use datacube_index::FieldTest;
-use datacube_load::{Overviews, WarpScale};
+use datacube_load::{Overviews, Signer, StoreRegistry, WarpScale};
 use datacube_model::Dataset;
 use indexmap::IndexMap;
 
@@ -222,6 +223,51 @@ impl DatasetQuery {
     query_methods!();
 }
 
+/// Who signs the addresses of files.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum PatchUrl {
+    /// A signer by its name, which travels with a plan.
+    Named(String),
+    /// A signer of one's own, for loads that this process carries out; to have it
+    /// elsewhere, register it there and give its name.
+    Own(Signer),
+}
+
+impl PatchUrl {
+    /// The name that the signer has among `stores`.
+    pub(crate) fn name_in(&self, stores: &StoreRegistry) -> String {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        match self {
+            PatchUrl::Named(name) => name.clone(),
+            PatchUrl::Own(signer) => {
+                let number = COUNT.fetch_add(1, Ordering::Relaxed);
+                let name = format!("a function ({number} of process {})", std::process::id());
+                stores.register_signer(&name, signer.clone());
+                name
+            }
+        }
+    }
+}
+
+impl From<&str> for PatchUrl {
+    fn from(name: &str) -> Self {
+        PatchUrl::Named(name.to_owned())
+    }
+}
+
+impl From<String> for PatchUrl {
+    fn from(name: String) -> Self {
+        PatchUrl::Named(name)
+    }
+}
+
+impl From<Signer> for PatchUrl {
+    fn from(signer: Signer) -> Self {
+        PatchUrl::Own(signer)
+    }
+}
+
 /// What to load and how.
 ///
 /// ```
@@ -272,6 +318,8 @@ pub struct LoadOptions {
     pub chunks: Option<Chunks>,
     /// Leave out sources that cannot be read, and report which; default: fail.
     pub skip_broken_datasets: Option<bool>,
+    /// Who signs the addresses of files as they are read; default: nobody.
+    pub patch_url: Option<PatchUrl>,
 }
 
 impl LoadOptions {
@@ -292,6 +340,14 @@ impl LoadOptions {
     }
 
     query_methods!(query);
+
+    /// Has the addresses of files signed or changed as they are read: the name of
+    /// a signer, such as `"planetary_computer"`, or a [`Signer`].
+    #[must_use]
+    pub fn patch_url(mut self, patch: impl Into<PatchUrl>) -> Self {
+        self.patch_url = Some(patch.into());
+        self
+    }
 
     /// Names or aliases of the measurements to load.
     #[must_use]

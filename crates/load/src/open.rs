@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cog::{CogReader, Shared};
 use crate::error::Result;
 use crate::reader::RasterReader;
-use crate::store::StoreRegistry;
+use crate::store::{Location, StoreRegistry};
 
 /// How much [`Rasters`] may keep in memory.
 #[derive(Clone, Debug)]
@@ -73,7 +73,19 @@ impl Rasters {
     /// and formats that are not built, [`crate::Error::Unreadable`] for a
     /// broken header, [`crate::Error::Store`].
     pub async fn open(&self, uri: &str) -> Result<Arc<dyn RasterReader>> {
-        let location = self.stores.locate(uri)?;
+        self.open_at(self.stores.locate(uri)?).await
+    }
+
+    /// As [`Rasters::open`], for an address that the signer of that name signs
+    /// each time it is read, see [`StoreRegistry::locate_signed`].
+    ///
+    /// # Errors
+    /// As [`Rasters::open`], and for a name that nobody registered.
+    pub async fn open_signed(&self, uri: &str, signer: &str) -> Result<Arc<dyn RasterReader>> {
+        self.open_at(self.stores.locate_signed(uri, signer)?).await
+    }
+
+    async fn open_at(&self, location: Location) -> Result<Arc<dyn RasterReader>> {
         let reader = CogReader::open(location, Arc::clone(&self.shared)).await?;
         Ok(Arc::new(reader))
     }

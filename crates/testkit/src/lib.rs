@@ -7,6 +7,7 @@
 
 mod certificates;
 mod postgres;
+mod store_server;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -15,6 +16,7 @@ use std::process::Command;
 
 pub use certificates::Authority;
 pub use postgres::{Cluster, Guard};
+pub use store_server::{Asked, Fault, StoreServer};
 
 /// Names the file that lists skipped tests.
 const SKIPPED: &str = "DATACUBE_SKIPPED";

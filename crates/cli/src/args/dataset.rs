@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use super::stac::StacArgs;
-use super::{Format, LinesFormat, YesArgs, dataset_id};
+use super::{Format, LinesFormat, StoreArgs, YesArgs, dataset_id};
 
 const EXPRESSIONS: &str = "\
 Expressions:
@@ -116,12 +116,8 @@ pub(crate) struct AddArgs {
     /// Make the products of STAC items that are not in the index
     #[arg(long)]
     pub(crate) infer_products: bool,
-    /// Do not sign requests to object stores: the data are public
-    #[arg(long)]
-    pub(crate) no_sign_request: bool,
-    /// Pay for requests to S3 buckets that want it
-    #[arg(long)]
-    pub(crate) request_payer: bool,
+    #[command(flatten)]
+    pub(crate) stores: StoreArgs,
     /// Threads that read and check documents [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) workers: Option<u16>,
@@ -147,6 +143,8 @@ pub(crate) struct UpdateArgs {
     pub(crate) maturity: MaturityArgs,
     #[command(flatten)]
     pub(crate) assets: AssetPathArgs,
+    #[command(flatten)]
+    pub(crate) stores: StoreArgs,
     /// Say which changes are safe and which are not, and write nothing
     #[arg(short = 'd', long)]
     pub(crate) dry_run: bool,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use datacube::{Overviews, WarpScale};
 
+use super::StoreArgs;
+
 /// Load datasets onto a grid.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -55,6 +57,12 @@ pub(crate) struct LoadArgs {
     /// Leave out files that cannot be read, and say which
     #[arg(long, help_heading = "Datasets")]
     pub(crate) skip_broken_datasets: bool,
+
+    #[command(flatten)]
+    pub(crate) stores: StoreArgs,
+    /// Sign the addresses of files as they are read: planetary_computer
+    #[arg(long, value_name = "SIGNER", help_heading = "Stores")]
+    pub(crate) patch_url: Option<String>,
 
     /// Measurements to load, separated by commas (default: those that are needed, else all)
     #[arg(long, value_delimiter = ',', help_heading = "Grid")]

@@ -11,6 +11,7 @@ mod metadata;
 mod product;
 mod spindex;
 mod stac;
+mod stores;
 mod system;
 mod user;
 
@@ -29,6 +30,7 @@ pub(crate) use load::LoadArgs;
 pub(crate) use metadata::MetadataCommand;
 pub(crate) use product::ProductCommand;
 pub(crate) use spindex::SpindexCommand;
+pub(crate) use stores::StoreArgs;
 pub(crate) use system::{CloneArgs, InitArgs, SystemCommand};
 pub(crate) use user::{Role, UserCommand};
 

@@ -23,6 +23,7 @@ use crate::output;
 
 pub(crate) fn run(dc: &Datacube, args: &LoadArgs) -> Result<ExitCode> {
     let started = Instant::now();
+    super::stores::configure(&args.stores)?;
     let kind = args.output.as_deref().map(OutputKind::of).transpose()?;
     let masks = parse_masks(dc, args)?;
     let expressions = parse_expressions(args)?;
@@ -215,6 +216,9 @@ fn load_options(
     }
     if let Some([x, y]) = pair(args.align.as_deref()) {
         options = options.align(x, y);
+    }
+    if let Some(signer) = &args.patch_url {
+        options = options.patch_url(signer.as_str());
     }
     if args.skip_broken_datasets {
         options = options.skip_broken_datasets(true);

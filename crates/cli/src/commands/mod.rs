@@ -7,6 +7,7 @@ mod manual;
 mod metadata;
 mod product;
 mod spindex;
+mod stores;
 mod system;
 mod user;
 

@@ -80,9 +80,19 @@ impl Datacube {
         runtime::block_on(update_datasets(
             self.index().clone(),
             paths,
-            options.clone(),
+            self.document_update(options),
             report,
         ))
+    }
+
+    /// The options, with the stores of this cube where they name none.
+    fn document_update(&self, options: &DocumentUpdate) -> DocumentUpdate {
+        let mut options = options.clone();
+        options
+            .sources
+            .stores
+            .get_or_insert_with(|| self.stores().clone());
+        options
     }
 
     /// [`Datacube::update_datasets_with`], awaited.
@@ -95,7 +105,8 @@ impl Datacube {
         options: &DocumentUpdate,
         report: impl FnMut(UpdatedDocument) + Send + 'static,
     ) -> Result<()> {
-        let work = update_datasets(self.index().clone(), paths, options.clone(), report);
+        let options = self.document_update(options);
+        let work = update_datasets(self.index().clone(), paths, options, report);
         runtime::spawn(work).await
     }
 }

@@ -11,13 +11,11 @@ use super::store;
 /// A bucket, a prefix, an object or a pattern that the caller gave.
 pub(super) async fn prefix(url: Url, shared: &Shared) -> Step {
     let address = url.to_string();
-    let (store, key) = match (
-        shared.stores.of(&url, &shared.options).await,
-        store::key(&url),
-    ) {
-        (Ok(store), Ok(key)) => (store, key),
-        (Err(error), _) | (_, Err(error)) => return Step::failed(address, error),
+    let key = match store::key(&url, &shared.stores) {
+        Ok(key) => key,
+        Err(error) => return Step::failed(address, error),
     };
+    let bucket = store::base(&url);
     let wanted = pattern(&key).map(|(root, wanted)| (root.to_owned(), wanted));
     let base = url.clone();
     let task = move |key: String, maybe: bool| {
@@ -28,7 +26,11 @@ pub(super) async fn prefix(url: Url, shared: &Shared) -> Step {
         })
     };
     if let Some((root, wanted)) = wanted {
-        let files = store::list(store, &root, &address).filter_map(move |found| {
+        let listed = match store::list(&shared.stores, &bucket, &root) {
+            Ok(listed) => listed,
+            Err(error) => return Step::failed(address, error),
+        };
+        let files = listed.filter_map(move |found| {
             let found = match found {
                 Ok(key) => wanted.matches(&key).then(|| task(key, false)),
                 Err(error) => Some(Err(error)),
@@ -45,7 +47,7 @@ pub(super) async fn prefix(url: Url, shared: &Shared) -> Step {
         _ if key.is_empty() || key.ends_with('/') => {}
         // A name with an ending is an object, any other a prefix.
         Named::Tar => {
-            return match store::get(&*store, &key, &address).await {
+            return match store::get(&shared.stores, &bucket, &key).await {
                 Ok(bytes) => members(std::io::Cursor::new(bytes), address, shared),
                 Err(error) => Step::failed(address, error),
             };
@@ -58,7 +60,11 @@ pub(super) async fn prefix(url: Url, shared: &Shared) -> Step {
         }
         Named::Other => {}
     }
-    let files = store::list(store, &key, &address).filter_map(move |found| {
+    let listed = match store::list(&shared.stores, &bucket, &key) {
+        Ok(listed) => listed,
+        Err(error) => return Step::failed(address, error),
+    };
+    let files = listed.filter_map(move |found| {
         let found = match found {
             Ok(key) => match named(&key) {
                 Named::Document => Some(task(key, false)),
@@ -78,12 +84,9 @@ pub(super) async fn prefix(url: Url, shared: &Shared) -> Step {
 
 /// An object that a listing named.
 pub(super) async fn object(base: &Url, key: &str, maybe: bool, shared: &Shared) -> Step {
-    let uri = format!("{}/{key}", store::base(base));
-    let store = match shared.stores.of(base, &shared.options).await {
-        Ok(store) => store,
-        Err(error) => return Step::failed(uri, error),
-    };
-    match store::get(&*store, key, &uri).await {
+    let base = store::base(base);
+    let uri = format!("{base}/{key}");
+    match store::get(&shared.stores, &base, key).await {
         Ok(bytes) => Step::found(Found::Text { uri, bytes, maybe }),
         Err(error) => Step::failed(uri, error),
     }
@@ -92,10 +95,9 @@ pub(super) async fn object(base: &Url, key: &str, maybe: bool, shared: &Shared) 
 /// An object that may lead on.
 pub(super) async fn linked_object(url: Url, shared: &Shared) -> Step {
     let address = url.to_string();
-    let store = shared.stores.of(&url, &shared.options).await;
-    let bytes = match (store, store::key(&url)) {
-        (Ok(store), Ok(key)) => store::get(&*store, &key, &address).await,
-        (Err(error), _) | (_, Err(error)) => Err(error),
+    let bytes = match store::key(&url, &shared.stores) {
+        Ok(key) => store::get(&shared.stores, &store::base(&url), &key).await,
+        Err(error) => Err(error),
     };
     match bytes {
         Ok(bytes) => opened(bytes, address, None, shared).await,

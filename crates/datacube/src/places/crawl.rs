@@ -10,6 +10,7 @@ use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use datacube_load::StoreRegistry;
 use datacube_model::LocatedDocument;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesOrdered};
@@ -20,8 +21,8 @@ use super::http::Request;
 use super::options::SourceOptions;
 use super::place::{Named, Place};
 use super::stac::{self, Opened};
-use super::store::Stores;
 use super::{bucket, local, place, server, table, text};
+use crate::stores::stores as stores_of_process;
 use crate::{Error, Result};
 
 /// Entries of a listing that are handed on at once.
@@ -97,10 +98,19 @@ impl Step {
 }
 
 /// What all tasks share.
-#[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) options: SourceOptions,
-    pub(crate) stores: Stores,
+    pub(crate) stores: StoreRegistry,
+}
+
+impl Shared {
+    pub(crate) fn new(options: SourceOptions) -> Self {
+        let stores = options.stores.clone();
+        Shared {
+            options,
+            stores: stores.unwrap_or_else(|| stores_of_process().clone()),
+        }
+    }
 }
 
 struct State {
@@ -196,7 +206,7 @@ async fn run(task: Task, shared: &Shared) -> Step {
             Err(error) => Step::failed(path.display().to_string(), error),
         },
         Task::Object { base, key, maybe } => bucket::object(&base, &key, maybe, shared).await,
-        Task::Fetch { url, maybe } => server::fetch(url, maybe).await,
+        Task::Fetch { url, maybe } => server::fetch(url, maybe, shared).await,
         Task::Page(request) => server::page(request, shared).await,
         Task::Found(found) => Step::found(*found),
         Task::Listing {

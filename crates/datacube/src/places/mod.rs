@@ -30,21 +30,18 @@ pub(crate) use convert::{
 };
 pub(crate) use crawl::Found;
 use crawl::{Shared, crawl};
-pub use options::{Signing, SourceOptions};
+pub use options::SourceOptions;
 pub(crate) use text::documents as documents_in;
 
 use crate::Result;
+use crate::stores::stores;
 
 /// What is found at places, in order, as it is found.
 pub(crate) fn find(
     places: Vec<String>,
     options: &SourceOptions,
 ) -> impl Stream<Item = Found> + Send + use<> {
-    let shared = Shared {
-        options: options.clone(),
-        ..Shared::default()
-    };
-    crawl(places, Arc::new(shared))
+    crawl(places, Arc::new(Shared::new(options.clone())))
 }
 
 /// The documents at places, in order: of files, folders, patterns, buckets,
@@ -90,11 +87,13 @@ pub(crate) fn read(found: Found) -> Vec<(String, Result<LocatedDocument>)> {
 pub(crate) async fn read_place(address: &str) -> Result<Vec<LocatedDocument>> {
     let bytes = match place::Place::parse(address)? {
         place::Place::Local(path) => return crate::documents::read_documents(&path),
-        place::Place::Http(url) => http::send(&http::Request::get(url)).await?.bytes,
+        place::Place::Http(url) => {
+            let request = http::Request::get(url);
+            http::send(&request, stores()).await?.bytes
+        }
         place::Place::Store(url) => {
-            let options = SourceOptions::default();
-            let store = store::Stores::default().of(&url, &options).await?;
-            store::get(&*store, &store::key(&url)?, address).await?
+            let key = store::key(&url, stores())?;
+            store::get(stores(), &store::base(&url), &key).await?
         }
     };
     documents_in(bytes, address)

@@ -1,18 +1,7 @@
 //! Where to look and how: what a caller may say about sources of documents.
 
+use datacube_load::StoreRegistry;
 use serde_json::{Map, Value};
-
-/// Whether requests to object stores are signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Signing {
-    /// When the environment has credentials.
-    #[default]
-    Auto,
-    /// Always; credentials come from the environment or from the machine.
-    Always,
-    /// Never: the data is public.
-    Never,
-}
 
 /// How places are read.
 #[derive(Clone, Debug)]
@@ -20,10 +9,8 @@ pub enum Signing {
 pub struct SourceOptions {
     /// Requests and files at the same time (default: 32).
     pub concurrency: usize,
-    /// Whether requests to object stores are signed (default: when there are credentials).
-    pub signing: Signing,
-    /// Whether the reader pays for requests to S3 (default: no).
-    pub requester_pays: bool,
+    /// The stores that are read (default: those of the cube, else of the process).
+    pub stores: Option<StoreRegistry>,
     /// At most so many documents (default: all).
     pub limit: Option<usize>,
     /// What is asked of a STAC API: `collections`, `bbox`, `datetime`, `ids`,
@@ -38,8 +25,7 @@ impl Default for SourceOptions {
     fn default() -> Self {
         SourceOptions {
             concurrency: 32,
-            signing: Signing::Auto,
-            requester_pays: false,
+            stores: None,
             limit: None,
             search: Map::new(),
             tar_base: None,
@@ -55,10 +41,10 @@ impl SourceOptions {
         self
     }
 
-    /// Signs requests to object stores, or not.
+    /// Reads from these stores.
     #[must_use]
-    pub fn signing(mut self, signing: Signing) -> Self {
-        self.signing = signing;
+    pub fn stores(mut self, stores: StoreRegistry) -> Self {
+        self.stores = Some(stores);
         self
     }
 

@@ -11,7 +11,7 @@ use crate::Error;
 /// A document, a listing or an answer of an API.
 pub(super) async fn page(request: Request, shared: &Shared) -> Step {
     let address = request.url.to_string();
-    let answer = match http::send(&request).await {
+    let answer = match http::send(&request, &shared.stores).await {
         Ok(answer) => answer,
         Err(error) => return Step::failed(address, error),
     };
@@ -31,9 +31,9 @@ pub(super) async fn page(request: Request, shared: &Shared) -> Step {
 }
 
 /// A file that a page lists.
-pub(super) async fn fetch(url: Url, maybe: bool) -> Step {
+pub(super) async fn fetch(url: Url, maybe: bool, shared: &Shared) -> Step {
     let uri = url.to_string();
-    match http::send(&Request::get(url)).await {
+    match http::send(&Request::get(url), &shared.stores).await {
         Ok(answer) => Step::found(Found::Text {
             uri,
             bytes: answer.bytes,

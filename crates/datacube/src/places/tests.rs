@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use datacube_load::{StoreOptions, StoreRegistry};
 use futures::StreamExt;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -118,7 +119,13 @@ async fn found_with(places: &[String], shared: Shared) -> Vec<(String, String)> 
 }
 
 async fn found(places: &[String]) -> Vec<(String, String)> {
-    found_with(places, Shared::default()).await
+    found_with(places, Shared::new(few_retries())).await
+}
+
+/// Stores that give up soon.
+fn few_retries() -> SourceOptions {
+    let options = StoreOptions::default().with_retries(3);
+    SourceOptions::default().stores(StoreRegistry::with_options(options))
 }
 
 fn ids(found: &[(String, String)]) -> Vec<&str> {
@@ -229,10 +236,7 @@ async fn tar_files_are_as_if_unpacked_beside_themselves() {
         tar_base: Some("s3://".into()),
         ..SourceOptions::default()
     };
-    let shared = Shared {
-        options,
-        ..Shared::default()
-    };
+    let shared = Shared::new(options);
     let based = found_with(&[folder.path().join("x.tar").display().to_string()], shared).await;
     assert_eq!(based[0].0, "s3://s/a.odc-metadata.yaml");
 }
@@ -253,15 +257,14 @@ async fn buckets_are_listed_and_matched_by_patterns() {
         .put(&path, PutPayload::from(item("space").to_string()))
         .await
         .expect("memory");
-    let shared = || async {
-        let shared = Shared::default();
-        shared
-            .stores
+    let shared = || {
+        let stores = StoreRegistry::new();
+        stores
             .register("s3://bucket", store.clone() as Arc<dyn ObjectStore>)
-            .await;
-        shared
+            .expect("a base");
+        Shared::new(SourceOptions::default().stores(stores))
     };
-    let all = found_with(&["s3://bucket/data/".into()], shared().await).await;
+    let all = found_with(&["s3://bucket/data/".into()], shared()).await;
     assert_eq!(all.len(), 601);
     assert!(
         all.iter()
@@ -270,7 +273,7 @@ async fn buckets_are_listed_and_matched_by_patterns() {
     );
     let some = found_with(
         &["s3://bucket/data/1/*5.odc-metadata.yaml".into()],
-        shared().await,
+        shared(),
     )
     .await;
     assert_eq!(some.len(), 20);
@@ -279,12 +282,12 @@ async fn buckets_are_listed_and_matched_by_patterns() {
             "s3://bucket/data/1/001.odc-metadata.yaml".into(),
             "s3://bucket/none.odc-metadata.yaml".into(),
         ],
-        shared().await,
+        shared(),
     )
     .await;
     assert_eq!(one[0].1, "1");
-    assert!(one[1].1.contains("not found"), "{one:?}");
-    let mut limited = shared().await;
+    assert!(one[1].1.contains("no such file or object"), "{one:?}");
+    let mut limited = shared();
     limited.options.limit = Some(7);
     assert_eq!(
         found_with(&["s3://bucket/data/".into()], limited)
@@ -323,7 +326,7 @@ async fn catalogues_are_followed_once_and_broken_links_reported() {
     let broken: Vec<_> = all.iter().filter(|(_, id)| id.starts_with('!')).collect();
     assert_eq!(broken.len(), 1);
     assert!(
-        broken[0].0.ends_with("/stac/gone.json") && broken[0].1.contains("404"),
+        broken[0].0.ends_with("/stac/gone.json") && broken[0].1.contains("no such file"),
         "{broken:?}"
     );
     let asked = server.asked();
@@ -415,10 +418,7 @@ async fn apis_are_searched_page_by_page() {
     })
     .await;
     let options = SourceOptions::default().search("collections", json!(["c"]));
-    let shared = Shared {
-        options,
-        ..Shared::default()
-    };
+    let shared = Shared::new(options);
     let all = found_with(&[format!("{}/", server.base)], shared).await;
     assert_eq!(ids(&all), ["i0", "i1", "i2", "i3", "i4", "i5"]);
     assert_eq!(all[3].0, format!("{}/collections/c/items/i3", server.base));

@@ -16,6 +16,7 @@ pub struct ArchiveBuilder {
     pub(super) scenes: Vec<Scene>,
     pub(super) planes: Vec<Vec<u32>>,
     pub(super) skip_broken: bool,
+    pub(super) signer: Option<String>,
 }
 
 impl ArchiveBuilder {
@@ -28,6 +29,13 @@ impl ArchiveBuilder {
     /// chunk that needs them; default: fails.
     pub fn skip_broken(&mut self, skip: bool) -> &mut Self {
         self.skip_broken = skip;
+        self
+    }
+
+    /// Has addresses signed, as they are read, by the signer of that name, see
+    /// [`crate::StoreRegistry::register_signer`]; default: read as they are.
+    pub fn signer(&mut self, name: Option<String>) -> &mut Self {
+        self.signer = name;
         self
     }
 
@@ -63,6 +71,7 @@ impl ArchiveBuilder {
             scenes,
             planes,
             skip_broken,
+            signer,
         } = self;
         bands.iter().try_for_each(BandParams::check)?;
         if u32::try_from(scenes.len()).is_err() {
@@ -94,6 +103,7 @@ impl ArchiveBuilder {
             scenes,
             planes,
             skip_broken,
+            signer,
             index: OnceLock::new(),
         })
     }

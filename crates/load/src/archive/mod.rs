@@ -79,6 +79,8 @@ pub struct Archive {
     scenes: Vec<Scene>,
     planes: Vec<Vec<u32>>,
     skip_broken: bool,
+    /// Who signs the addresses, by name.
+    signer: Option<String>,
     /// Made when it is first needed; says nothing that the rest does not.
     index: OnceLock<PlaneIndex>,
 }
@@ -92,6 +94,7 @@ impl Archive {
             scenes: Vec::new(),
             planes: Vec::new(),
             skip_broken: false,
+            signer: None,
         }
     }
 
@@ -99,6 +102,11 @@ impl Archive {
     /// of failing the chunk.
     pub fn skips_broken(&self) -> bool {
         self.skip_broken
+    }
+
+    /// The name of the signer of the addresses, if they are signed.
+    pub fn signer(&self) -> Option<&str> {
+        self.signer.as_deref()
     }
 
     /// The output grid.
@@ -277,6 +285,7 @@ impl Archive {
             scenes: scenes.collect(),
             planes: self.planes.clone(),
             skip_broken: self.skip_broken,
+            signer: self.signer.clone(),
             index: self.index.clone(),
         })
     }
@@ -291,6 +300,7 @@ impl Archive {
         let mut builder = Archive::builder(self.geobox.clone());
         builder.bands.clone_from(&self.bands);
         builder.skip_broken = self.skip_broken;
+        builder.signer.clone_from(&self.signer);
         let mut kept = vec![None; self.scenes.len()];
         for &plane in planes {
             let Some(members) = self.planes.get(plane) else {
@@ -347,6 +357,7 @@ impl PartialEq for Archive {
             && self.scenes == other.scenes
             && self.planes == other.planes
             && self.skip_broken == other.skip_broken
+            && self.signer == other.signer
     }
 }
 

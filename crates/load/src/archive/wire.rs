@@ -17,6 +17,8 @@ struct ArchiveRef<'a> {
     scenes: &'a [Scene],
     planes: &'a [Vec<u32>],
     skip_broken: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signer: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -27,6 +29,8 @@ struct ArchiveParts {
     scenes: Vec<Scene>,
     planes: Vec<Vec<u32>>,
     skip_broken: bool,
+    #[serde(default)]
+    signer: Option<String>,
 }
 
 impl Serialize for Archive {
@@ -38,6 +42,7 @@ impl Serialize for Archive {
             scenes: &self.scenes,
             planes: &self.planes,
             skip_broken: self.skip_broken,
+            signer: self.signer.as_deref(),
         }
         .serialize(serializer)
     }
@@ -59,6 +64,7 @@ impl<'de> Deserialize<'de> for Archive {
             scenes,
             planes,
             skip_broken,
+            signer,
             ..
         } = parts;
         ArchiveBuilder {
@@ -67,6 +73,7 @@ impl<'de> Deserialize<'de> for Archive {
             scenes,
             planes,
             skip_broken,
+            signer,
         }
         .build()
         .map_err(D::Error::custom)

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::open::{Rasters, RastersOptions};
 use crate::plan::{ChunkTask, ReadPlan, SourceRead};
 use crate::reader::{Blocks, MaskKind, RasterReader, ReadCost};
-use crate::store::StoreRegistry;
+use crate::store::{StoreRegistry, StoreStats};
 use decode::Scratch;
 use prepare::{Prepared, PreparedCache};
 
@@ -44,12 +44,29 @@ pub trait RasterOpener: fmt::Debug + Send + Sync {
     /// [`Error::NotFound`], [`Error::Unsupported`], [`Error::Unreadable`],
     /// [`Error::Store`].
     async fn open(&self, uri: &str) -> Result<Arc<dyn RasterReader>>;
+
+    /// Opens the raster at `uri`, whose address is signed by the signer of that
+    /// name each time it is read.
+    ///
+    /// # Errors
+    /// As [`RasterOpener::open`]; [`Error::Unsupported`] where nothing signs.
+    async fn open_signed(&self, uri: &str, signer: &str) -> Result<Arc<dyn RasterReader>> {
+        Err(Error::unsupported_in(
+            uri,
+            format!("signing by `{signer}`"),
+            "addresses that are read as they are",
+        ))
+    }
 }
 
 #[async_trait]
 impl RasterOpener for Rasters {
     async fn open(&self, uri: &str) -> Result<Arc<dyn RasterReader>> {
         Rasters::open(self, uri).await
+    }
+
+    async fn open_signed(&self, uri: &str, signer: &str) -> Result<Arc<dyn RasterReader>> {
+        Rasters::open_signed(self, uri, signer).await
     }
 }
 
@@ -59,7 +76,7 @@ impl RasterOpener for Rasters {
 pub struct LoaderOptions {
     /// How many members of one chunk are fetched at the same time. Default 16.
     pub concurrent_reads: usize,
-    /// The stores; default the files of this machine.
+    /// The stores; default one of its own, set up by the environment.
     pub stores: StoreRegistry,
     /// How much memory headers and blocks may take.
     pub rasters: RastersOptions,
@@ -101,6 +118,7 @@ impl LoaderOptions {
 /// Turns chunk tasks into pixels.
 pub struct Loader {
     opener: Arc<dyn RasterOpener>,
+    stores: StoreRegistry,
     concurrent_reads: usize,
     prepared: PreparedCache,
     scratch: Mutex<Vec<Scratch>>,
@@ -118,6 +136,7 @@ impl Loader {
     pub fn with_opener(opener: Arc<dyn RasterOpener>, options: LoaderOptions) -> Self {
         Loader {
             opener,
+            stores: options.stores,
             concurrent_reads: options.concurrent_reads.max(1),
             prepared: PreparedCache::default(),
             scratch: Mutex::default(),
@@ -130,6 +149,16 @@ impl Loader {
     /// As [`RasterOpener::open`].
     pub async fn open(&self, uri: &str) -> Result<Arc<dyn RasterReader>> {
         self.opener.open(uri).await
+    }
+
+    /// The stores that are read.
+    pub fn stores(&self) -> &StoreRegistry {
+        &self.stores
+    }
+
+    /// What was asked of the stores until now, by host.
+    pub fn store_stats(&self) -> StoreStats {
+        self.stores.stats()
     }
 
     /// Fetches what `task` needs: headers that are not known yet, and blocks.
@@ -194,7 +223,10 @@ impl Loader {
     ) -> Result<(Member, ReadCost)> {
         let params = archive.params(task)?;
         let source = archive.task_source(task, read)?;
-        let reader = self.opener.open(&source.uri).await?;
+        let reader = match archive.signer() {
+            Some(signer) => self.opener.open_signed(&source.uri, signer).await?,
+            None => self.opener.open(&source.uri).await?,
+        };
         let open_cost = reader.take_open_cost();
         let prepared = self
             .prepared

@@ -52,6 +52,7 @@ pub(super) struct AwsCredentials {
     source: Source,
     environment: Environment,
     region: String,
+    sts_endpoint: Option<String>,
     transport: Arc<Transport>,
     retry: RetryConfig,
     held: Renewed<Arc<AwsCredential>>,
@@ -75,12 +76,19 @@ impl AwsCredentials {
     ) -> Self {
         AwsCredentials {
             source,
-            environment,
             region: region.unwrap_or_else(|| "us-east-1".to_owned()),
+            sts_endpoint: environment.get("AWS_ENDPOINT_URL_STS"),
+            environment,
             transport,
             retry,
             held: Renewed::default(),
         }
+    }
+
+    /// With another place where roles are taken on.
+    pub(super) fn with_sts_endpoint(mut self, endpoint: Option<String>) -> Self {
+        self.sts_endpoint = endpoint.or(self.sts_endpoint);
+        self
     }
 
     /// Makes the next request get credentials anew, where that can change
@@ -241,8 +249,8 @@ impl AwsCredentials {
     ) -> Obtained {
         let fail = |what: String| format!("taking on {arn}: {what}");
         let endpoint = self
-            .environment
-            .get("AWS_ENDPOINT_URL_STS")
+            .sts_endpoint
+            .clone()
             .unwrap_or_else(|| format!("https://sts.{}.amazonaws.com", self.region));
         let body = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)

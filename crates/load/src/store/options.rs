@@ -107,6 +107,8 @@ pub struct S3Access {
     pub path_style: Option<bool>,
     /// A role that is taken on; default the profile's `role_arn`.
     pub role: Option<AssumeRole>,
+    /// Where roles are taken on; default `AWS_ENDPOINT_URL_STS`, then AWS's own.
+    pub sts_endpoint: Option<String>,
     /// Keys; default those of the environment, the profile, the container or
     /// the machine.
     pub keys: Option<S3Keys>,
@@ -163,6 +165,13 @@ impl S3Access {
     #[must_use]
     pub fn with_path_style(mut self, path_style: bool) -> Self {
         self.path_style = Some(path_style);
+        self
+    }
+
+    /// Sets where roles are taken on.
+    #[must_use]
+    pub fn with_sts_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.sts_endpoint = Some(endpoint.into());
         self
     }
 

@@ -35,6 +35,8 @@ pub(super) struct S3Plan {
     pub(super) is_region_fixed: bool,
     pub(super) endpoint: Option<String>,
     pub(super) path_style: bool,
+    /// Where roles are taken on.
+    pub(super) sts_endpoint: Option<String>,
 }
 
 /// Decides how S3 is reached.
@@ -106,6 +108,7 @@ pub(super) fn plan(access: &S3Access, environment: &Environment) -> Result<S3Pla
         is_region_fixed: access.region.is_some(),
         endpoint,
         path_style,
+        sts_endpoint: access.sts_endpoint.clone(),
     })
 }
 
@@ -179,13 +182,14 @@ pub(super) async fn open(
     }
     builder = builder.with_virtual_hosted_style_request(!plan.path_style);
     let credentials = plan.source.clone().map(|source| {
-        Arc::new(AwsCredentials::new(
+        let credentials = AwsCredentials::new(
             source,
             environment.clone(),
             region.clone(),
             Arc::clone(transport),
             retry.clone(),
-        ))
+        );
+        Arc::new(credentials.with_sts_endpoint(plan.sts_endpoint.clone()))
     });
     if let Some(credentials) = &credentials {
         builder = builder.with_credentials(Arc::clone(credentials) as _);

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use datacube::index::{AddOptions, Added};
 use datacube::model::stac::StacConfig;
-use datacube::{Datacube, MatchOptions, Signing, SourceOptions};
+use datacube::{Datacube, MatchOptions, SourceOptions};
 
 use crate::args::AddArgs;
-use crate::commands::exit_code;
+use crate::commands::{exit_code, stores};
 use crate::output::{self, Progress};
 
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ struct Tally {
 }
 
 pub(super) fn run(dc: &Datacube, args: &AddArgs) -> Result<ExitCode> {
+    stores::configure(&args.stores)?;
     let options = options(args)?;
     let progress = Progress::counting("Indexing datasets");
     let tally = Arc::new(Mutex::new(Tally::default()));
@@ -59,10 +60,6 @@ fn options(args: &AddArgs) -> Result<MatchOptions> {
     let mut add = AddOptions::default().with_lineage(!args.ignore_lineage);
     add.archive_less_mature = args.maturity.leniency();
     let mut sources = SourceOptions::default();
-    sources.requester_pays = args.request_payer;
-    if args.no_sign_request {
-        sources.signing = Signing::Never;
-    }
     sources.search = args.stac.search();
     sources.limit = args.stac.limit.map(usize::try_from).transpose()?;
     let may_be_api = |path: &String| path.starts_with("http://") || path.starts_with("https://");

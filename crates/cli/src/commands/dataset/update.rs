@@ -9,7 +9,7 @@ use datacube::{Datacube, DocumentUpdate, UpdatedDocument, allowed_paths};
 
 use crate::args::{LocationPolicy, UpdateArgs};
 use crate::commands::definitions::{note_changes, tally_changes, unsafe_changes};
-use crate::commands::exit_code;
+use crate::commands::{exit_code, stores};
 use crate::output::{self, Progress};
 
 impl From<LocationPolicy> for datacube::index::LocationPolicy {
@@ -29,6 +29,7 @@ struct Tally {
 }
 
 pub(super) fn run(dc: &Datacube, args: &UpdateArgs) -> Result<ExitCode> {
+    stores::configure(&args.stores)?;
     let allow_any = match allowed_paths(&args.allow_any) {
         Ok(paths) => paths,
         // A key that can never be updated is a mistake in the call.

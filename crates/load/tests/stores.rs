@@ -1,0 +1,544 @@
+//! Remote stores that are slow, picky and faulty: the pixels are those of the
+//! local file, the requests are as many as is said, and what cannot be is told.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use datacube_geo::{Affine, Crs, GeoBox, PixelWindow, Shape2d};
+use datacube_load::{
+    Archive, AssumeRole, BandParams, Error, Loader, LoaderOptions, RasterSource, ReadStats, Result,
+    S3Access, SignedUrl, Signer, StoreOptions, StoreRegistry,
+};
+use datacube_model::DType;
+use datacube_testkit::{Asked, Fault, StoreServer};
+
+/// Rows and columns of the raster.
+const SIDE: usize = 320;
+/// Rows and columns of its blocks.
+const BLOCK: usize = 16;
+
+fn grid() -> GeoBox {
+    let affine = Affine {
+        a: 30.0,
+        b: 0.0,
+        c: 600_000.0,
+        d: 0.0,
+        e: -30.0,
+        f: 6_000_000.0,
+    };
+    let shape = Shape2d {
+        rows: SIDE,
+        cols: SIDE,
+    };
+    let crs = Crs::parse("EPSG:32755").expect("a known CRS");
+    GeoBox::new(shape, affine, Some(crs)).expect("a sound grid")
+}
+
+/// A tiled TIFF of `u16`, 200 kB, its directory at the front.
+fn raster() -> Vec<u8> {
+    let across = SIDE / BLOCK;
+    let n_blocks = u32::try_from(across * across).unwrap();
+    let block_bytes = u32::try_from(BLOCK * BLOCK * 2).unwrap();
+    let arrays_at = 8 + 2 + 10 * 12 + 4;
+    let data_at = arrays_at + n_blocks * 8;
+    let mut file = b"II\x2a\x00\x08\x00\x00\x00\x0a\x00".to_vec();
+    let side = u32::try_from(SIDE).unwrap();
+    let block = u32::try_from(BLOCK).unwrap();
+    for (tag, kind, count, value) in [
+        (256_u16, 4_u16, 1_u32, side),
+        (257, 4, 1, side),
+        (258, 3, 1, 16),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (277, 3, 1, 1),
+        (322, 4, 1, block),
+        (323, 4, 1, block),
+        (324, 4, n_blocks, arrays_at),
+        (325, 4, n_blocks, arrays_at + n_blocks * 4),
+    ] {
+        file.extend(tag.to_le_bytes());
+        file.extend(kind.to_le_bytes());
+        file.extend(count.to_le_bytes());
+        file.extend(value.to_le_bytes());
+    }
+    file.extend(0_u32.to_le_bytes());
+    for n in 0..n_blocks {
+        file.extend((data_at + n * block_bytes).to_le_bytes());
+    }
+    for _ in 0..n_blocks {
+        file.extend(block_bytes.to_le_bytes());
+    }
+    for n in 0..u16::try_from(n_blocks).unwrap() {
+        for pixel in 0..u16::try_from(BLOCK * BLOCK).unwrap() {
+            file.extend((n.wrapping_mul(257) ^ pixel).to_le_bytes());
+        }
+    }
+    file
+}
+
+fn archive(uri: &str, signer: Option<&str>) -> Archive {
+    let mut builder = Archive::builder(grid());
+    builder.band(BandParams::new("red", DType::UInt16));
+    builder.signer(signer.map(str::to_owned));
+    let source = RasterSource::new(uri).with_geobox(Some(grid()));
+    let whole = PixelWindow::full(grid().shape());
+    let scene = builder.scene(datacube_load::Scene::new(whole, vec![Some(source)]));
+    builder.plane([scene]);
+    builder.build().expect("a sound archive")
+}
+
+/// One chunk, over the network.
+fn load_with(
+    stores: &StoreRegistry,
+    uri: &str,
+    signer: Option<&str>,
+    window: PixelWindow,
+) -> Result<(Vec<u16>, ReadStats, u64)> {
+    let loader = Loader::new(LoaderOptions::default().stores(stores.clone()));
+    let archive = archive(uri, signer);
+    let mut out = vec![0_u16; window.pixels()];
+    let task = archive.plan_chunk(0, 0, window)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let fetched = runtime.block_on(loader.fetch(&archive, &task))?;
+    let requests = fetched.requests();
+    let stats = loader.decode(&archive, &task, fetched, bytemuck::cast_slice_mut(&mut out))?;
+    Ok((out, stats, requests))
+}
+
+fn load(stores: &StoreRegistry, uri: &str) -> Result<Vec<u16>> {
+    load_with(stores, uri, None, PixelWindow::full(grid().shape())).map(|(pixels, ..)| pixels)
+}
+
+/// The pixels of the same file on this machine.
+fn local() -> Vec<u16> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tif");
+    std::fs::write(&path, raster()).unwrap();
+    let pixels = load(&StoreRegistry::new(), path.to_str().unwrap()).expect("loads");
+    assert!(pixels.iter().any(|pixel| *pixel > 1000));
+    pixels
+}
+
+fn options() -> StoreOptions {
+    StoreOptions::default().with_retries(4)
+}
+
+/// Stores of S3 at the server.
+fn s3(server: &StoreServer, access: S3Access) -> StoreRegistry {
+    let access = access.with_endpoint(server.url());
+    StoreRegistry::with_options(options().with_s3(access))
+}
+
+fn keys() -> S3Access {
+    S3Access::default()
+        .with_keys("test", "hush-hush")
+        .with_requester_pays(false)
+}
+
+fn paying() -> S3Access {
+    keys().with_requester_pays(true)
+}
+
+/// As a bucket whose reader pays.
+fn wants_payer(asked: &Asked) -> Option<Fault> {
+    let pays = asked.header("x-amz-request-payer") == "requester" && asked.is_signed();
+    (!pays).then(|| Fault::s3(403, "AccessDenied"))
+}
+
+fn files() -> [(&'static str, Vec<u8>); 1] {
+    [("/b/a.tif", raster())]
+}
+
+const URI: &str = "s3://b/a.tif";
+
+#[test]
+fn requester_pays_is_sent_and_asked_for_where_it_is_missing() {
+    let server = StoreServer::start(files(), wants_payer);
+    assert_eq!(load(&s3(&server, paying()), URI).unwrap(), local());
+    let before = server.n_asked();
+
+    let error = load(&s3(&server, keys()), URI).unwrap_err();
+    let text = error.to_string();
+    for part in [
+        URI,
+        "403 AccessDenied",
+        "set requester pays",
+        "--request-payer",
+        "access key test",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(!error.is_transient() && !text.contains("hush"), "{text}");
+    // What will not pass is not tried again.
+    assert_eq!(server.n_asked() - before, 1);
+
+    let unsigned = S3Access::unsigned().with_requester_pays(false);
+    let text = load(&s3(&server, unsigned), URI).unwrap_err().to_string();
+    assert!(text.contains("the request was not signed"), "{text}");
+}
+
+#[test]
+fn a_chunk_takes_one_request_for_the_header_and_one_for_blocks_that_lie_together() {
+    let server = StoreServer::start(files(), |_| None);
+    let stores = s3(&server, paying());
+    let (pixels, stats, requests) =
+        load_with(&stores, URI, None, PixelWindow::full(grid().shape())).unwrap();
+    assert_eq!(pixels, local());
+    assert_eq!((requests, stats.requests, server.n_asked()), (2, 2, 2));
+    let counted = stores.stats();
+    let host = counted.hosts[&server.host()];
+    assert_eq!(
+        (host.requests, host.retries, host.failures, host.in_flight),
+        (2, 0, 0, 0)
+    );
+    assert_eq!(host.bytes, stats.bytes);
+    assert_eq!(counted.total().requests, 2);
+
+    // The header is known to the loader that read it, and a part of one block row is one request.
+    let loader = Loader::new(LoaderOptions::default().stores(stores.clone()));
+    let archive = archive(URI, None);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for (chunk, expected) in [(0..8, 2), (8..40, 1), (300..320, 1)] {
+        let window = PixelWindow::new(chunk.clone(), 0..64);
+        let task = archive.plan_chunk(0, 0, window).unwrap();
+        let before = stores.stats();
+        runtime.block_on(loader.fetch(&archive, &task)).unwrap();
+        let since = stores.stats().since(&before).total();
+        assert_eq!(since.requests, expected, "rows {chunk:?}");
+    }
+}
+
+/// Loads from a server that fails in one way, and counts its failures.
+fn survives(name: &str, server: &StoreServer, stores: &StoreRegistry, uri: &str) {
+    let pixels = load(stores, uri).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(pixels, local(), "{name}");
+    let total = stores.stats().total();
+    assert!(total.retries > 0 && total.failures > 0, "{name}: {total:?}");
+    assert_eq!(total.requests, server.n_asked() as u64, "{name}");
+    assert_eq!(total.in_flight, 0, "{name}");
+}
+
+#[test]
+fn what_may_pass_is_tried_again_and_the_pixels_are_right() {
+    let once = |fault: Fault| {
+        move |asked: &Asked| (asked.before == 0 && asked.method == "GET").then(|| fault.clone())
+    };
+    for (name, fault) in [
+        ("503", Fault::s3(503, "SlowDown")),
+        ("500", Fault::s3(500, "InternalError")),
+        ("429", Fault::s3(429, "TooManyRequests")),
+        ("reset", Fault::Reset),
+        ("broken off", Fault::Truncate(5000)),
+        ("broken off at once", Fault::Truncate(0)),
+        ("cut short", Fault::CutShort(5000)),
+    ] {
+        let server = StoreServer::start(files(), once(fault.clone()));
+        survives(name, &server, &s3(&server, paying()), URI);
+        let server = StoreServer::start_plain(files(), once(fault));
+        let stores = StoreRegistry::with_options(options());
+        survives(name, &server, &stores, &format!("{}/b/a.tif", server.url()));
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_begin_is_asked_for_again() {
+    let server = StoreServer::start(files(), |asked| {
+        (asked.before == 0).then_some(Fault::Late(Duration::from_secs(20)))
+    });
+    let access = paying().with_endpoint(server.url());
+    let options = options()
+        .with_first_byte_timeout(Duration::from_millis(200))
+        .with_s3(access);
+    survives("late", &server, &StoreRegistry::with_options(options), URI);
+}
+
+#[test]
+fn what_does_not_pass_is_an_error_that_counts_its_attempts() {
+    let server = StoreServer::start(files(), |_| Some(Fault::s3(503, "SlowDown")));
+    let access = paying().with_endpoint(server.url());
+    let options = StoreOptions::default().with_retries(2).with_s3(access);
+    let stores = StoreRegistry::with_options(options.clone());
+    let error = load(&stores, URI).unwrap_err();
+    let text = error.to_string();
+    for part in [
+        URI,
+        "503 SlowDown: said by a test",
+        "after 3 attempts",
+        "try again later",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(error.is_transient());
+    assert_eq!(server.n_asked(), 3);
+    assert_eq!(stores.stats().total().retries, 2);
+
+    let server = StoreServer::start(files(), |_| Some(Fault::Reset));
+    let access = paying().with_endpoint(server.url());
+    let stores = StoreRegistry::with_options(options.with_s3(access));
+    let error = load(&stores, URI).unwrap_err();
+    assert!(
+        error.is_transient() && error.to_string().contains("after 3 attempts"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_not_there_is_said_at_once() {
+    let server = StoreServer::start(files(), |asked| {
+        asked
+            .path
+            .starts_with("/nowhere/")
+            .then(|| Fault::s3(404, "NoSuchBucket"))
+    });
+    let stores = s3(&server, paying());
+    let error = load(&stores, "s3://b/gone.tif").unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    let error = load(&stores, "s3://nowhere/a.tif").unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("no bucket or container `nowhere`"), "{text}");
+    assert!(!error.is_transient());
+    assert_eq!(server.n_asked(), 2);
+}
+
+#[test]
+fn a_bucket_in_another_region_is_read_there_unless_a_region_was_named() {
+    let rule = |asked: &Asked| {
+        (!asked.header("authorization").contains("/eu-west-1/s3/")).then(|| {
+            Fault::Answer(
+                301,
+                vec![("x-amz-bucket-region", "eu-west-1".to_owned())],
+                "<Error><Code>PermanentRedirect</Code><Message>m</Message></Error>".to_owned(),
+            )
+        })
+    };
+    let server = StoreServer::start(files(), rule);
+    assert_eq!(load(&s3(&server, paying()), URI).unwrap(), local());
+    assert_eq!(server.n_asked(), 3);
+    let named = paying().with_region("us-west-2");
+    let text = load(&s3(&server, named), URI).unwrap_err().to_string();
+    assert!(
+        text.contains("in region us-west-2, and it is in eu-west-1; set the region"),
+        "{text}"
+    );
+}
+
+/// A profile whose keys a test changes.
+fn profile(folder: &Path, token: &str) {
+    std::fs::write(
+        folder.join("role.xml"),
+        format!(
+            "<r><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+             <SessionToken>{token}</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></r>"
+        ),
+    )
+    .unwrap();
+}
+
+#[test]
+fn keys_that_ran_out_are_told_as_such() {
+    let server = StoreServer::start(files(), |_| Some(Fault::s3(400, "ExpiredToken")));
+    let error = load(&s3(&server, paying()), URI).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("the session of access key test has run out"),
+        "{text}"
+    );
+    assert!(!error.is_transient() && matches!(error, Error::InSource { .. }));
+    assert_eq!(server.n_asked(), 1);
+}
+
+#[test]
+fn no_more_requests_at_once_than_a_host_may_get() {
+    let server = StoreServer::start(files(), |_| Some(Fault::Late(Duration::from_millis(10))));
+    let access = paying().with_endpoint(server.url());
+    let options = options().with_requests_per_host(2).with_s3(access);
+    let stores = StoreRegistry::with_options(options);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let reads = (0..12).map(|_| {
+        let location = stores.locate(URI).unwrap();
+        async move { location.read(1 << 20).await.map(|bytes| bytes.len()) }
+    });
+    let all = runtime.block_on(futures::future::join_all(reads));
+    assert!(all.into_iter().all(|read| read.unwrap() == raster().len()));
+    assert_eq!((server.n_asked(), server.peak_in_flight()), (12, 2));
+    assert_eq!(stores.stats().total().peak_in_flight, 2);
+}
+
+#[test]
+fn a_part_of_a_file_that_a_server_does_not_serve_is_named() {
+    let server = StoreServer::start(files(), |_| {
+        Some(Fault::Answer(200, Vec::new(), "all of it".to_owned()))
+    });
+    let stores = StoreRegistry::with_options(options());
+    let error = load(&stores, &format!("{}/b/a.tif", server.url())).unwrap_err();
+    assert!(
+        error.is_unsupported() && error.to_string().contains("HTTP ranges"),
+        "{error}"
+    );
+}
+
+#[test]
+fn signed_addresses_are_renewed_when_they_are_refused_and_never_shown() {
+    let server = StoreServer::start(files(), |asked| {
+        let good = asked.query == "sig=2";
+        (!good).then(|| Fault::Answer(403, Vec::new(), "not with that".to_owned()))
+    });
+    let n_signed = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&n_signed);
+    let sign = move |last: usize| {
+        let counted = Arc::clone(&counted);
+        Signer::new(move |uri| {
+            let n = counted.fetch_add(1, Ordering::SeqCst) + 1;
+            let ends = SystemTime::now() + Duration::from_secs(3600);
+            async move { Ok(SignedUrl::until(format!("{uri}?sig={}", n.min(last)), ends)) }
+        })
+    };
+    let stores = StoreRegistry::with_options(options());
+    stores.register_signer("mine", sign(2));
+    let uri = format!("{}/b/a.tif", server.url());
+    let whole = PixelWindow::full(grid().shape());
+    let (pixels, _, requests) = load_with(&stores, &uri, Some("mine"), whole.clone()).unwrap();
+    assert_eq!(pixels, local());
+    // The first signature is refused; the second serves header and blocks.
+    assert_eq!(
+        (n_signed.load(Ordering::SeqCst), server.n_asked(), requests),
+        (2, 3, 2)
+    );
+
+    n_signed.store(0, Ordering::SeqCst);
+    stores.register_signer("stale", sign(1));
+    let error = load_with(&stores, &uri, Some("stale"), whole.clone()).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("signed anew by `stale` and refused still"),
+        "{text}"
+    );
+    assert!(!text.contains("sig="), "{text}");
+    assert_eq!(n_signed.load(Ordering::SeqCst), 2);
+
+    let error = load_with(&stores, &uri, Some("nobody"), whole).unwrap_err();
+    assert!(error.to_string().contains("no signer `nobody`"), "{error}");
+    // Without a signer the server's refusal is what is told, and the query is not.
+    let error = load(&stores, &format!("{uri}?sig=hush")).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("sig=...") && text.contains("has run out") && !text.contains("hush"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_plan_carries_the_name_of_a_signer() {
+    let archive = archive("https://h/a.tif", Some("mine"));
+    let text = serde_json::to_string(&archive).unwrap();
+    let back: Archive = serde_json::from_str(&text).unwrap();
+    assert_eq!((back.signer(), &back), (Some("mine"), &archive));
+}
+
+#[test]
+fn a_role_is_taken_on_with_the_keys_and_its_token_is_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    profile(dir.path(), "session");
+    let answer = std::fs::read_to_string(dir.path().join("role.xml")).unwrap();
+    let server = StoreServer::start(files(), move |asked| {
+        if asked.method == "POST" {
+            let fits = asked.is_signed()
+                && asked.header("authorization").contains("/sts/")
+                && asked.body.contains("Action=AssumeRole&")
+                && asked
+                    .body
+                    .contains("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr");
+            let status = if fits { 200 } else { 400 };
+            return Some(Fault::Answer(status, Vec::new(), answer.clone()));
+        }
+        let fits = asked.header("x-amz-security-token") == "session";
+        (!fits).then(|| Fault::s3(403, "AccessDenied"))
+    });
+    let role = AssumeRole::new("arn:aws:iam::1:role/r");
+    let access = paying().with_role(role).with_sts_endpoint(server.url());
+    assert_eq!(load(&s3(&server, access), URI).unwrap(), local());
+    let posts = server
+        .asked()
+        .iter()
+        .filter(|asked| asked.method == "POST")
+        .count();
+    assert_eq!(posts, 1);
+}
+
+/// A tar file of these members.
+fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn members_of_tar_files_are_read_in_place() {
+    let long = format!("{}/a.tif", "folder/".repeat(30));
+    let bytes = raster();
+    let archive = tar(&[
+        ("readme.txt", b"read me"),
+        ("x/a.tif", &bytes),
+        (&long, &bytes),
+    ]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scene.tar");
+    std::fs::write(&path, &archive).unwrap();
+    let stores = StoreRegistry::new();
+    let path = path.to_str().unwrap();
+    for uri in [
+        format!("tar://x/a.tif::{path}"),
+        format!("tar://{long}::file://{path}"),
+        format!("/vsitar/{path}/x/a.tif"),
+    ] {
+        assert_eq!(load(&stores, &uri).unwrap(), local(), "{uri}");
+    }
+    let error = load(&stores, &format!("tar://gone.tif::{path}")).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    // A file that is replaced is read anew.
+    std::fs::write(
+        path,
+        tar(&[("b.txt", b"b"), ("x/a.tif", &bytes), ("c", b"")]),
+    )
+    .unwrap();
+    assert_eq!(
+        load(&stores, &format!("tar://x/a.tif::{path}")).unwrap(),
+        local()
+    );
+
+    let server = StoreServer::start([("/b/scene.tar", archive)], wants_payer);
+    let stores = s3(&server, paying());
+    let uri = "tar://x/a.tif::s3://b/scene.tar";
+    assert_eq!(load(&stores, uri).unwrap(), local());
+    // The headers of three members and a long name, the raster's header, its blocks.
+    let before = server.n_asked();
+    assert_eq!(load(&stores, uri).unwrap(), local());
+    assert_eq!((before, server.n_asked() - before), (6, 2));
+
+    std::fs::write(path, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]).unwrap();
+    let error = load(&StoreRegistry::new(), &format!("tar://a::{path}")).unwrap_err();
+    assert!(
+        error.is_unsupported() && error.to_string().contains("gzip"),
+        "{error}"
+    );
+}
