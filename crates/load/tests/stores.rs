@@ -3,129 +3,17 @@
 
 mod common;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use datacube_geo::{Affine, Crs, GeoBox, PixelWindow, Shape2d};
+use common::remote::{archive, grid, load, load_with, local, raster};
+use datacube_geo::PixelWindow;
 use datacube_load::{
-    Archive, AssumeRole, BandParams, Error, Loader, LoaderOptions, RasterSource, ReadStats, Result,
-    S3Access, SignedUrl, Signer, StoreOptions, StoreRegistry,
+    Archive, AssumeRole, Error, Loader, LoaderOptions, S3Access, SignedUrl, Signer, StoreOptions,
+    StoreRegistry,
 };
-use datacube_model::DType;
 use datacube_testkit::{Asked, Fault, StoreServer};
-
-/// Rows and columns of the raster.
-const SIDE: usize = 320;
-/// Rows and columns of its blocks.
-const BLOCK: usize = 16;
-
-fn grid() -> GeoBox {
-    let affine = Affine {
-        a: 30.0,
-        b: 0.0,
-        c: 600_000.0,
-        d: 0.0,
-        e: -30.0,
-        f: 6_000_000.0,
-    };
-    let shape = Shape2d {
-        rows: SIDE,
-        cols: SIDE,
-    };
-    let crs = Crs::parse("EPSG:32755").expect("a known CRS");
-    GeoBox::new(shape, affine, Some(crs)).expect("a sound grid")
-}
-
-/// A tiled TIFF of `u16`, 200 kB, its directory at the front.
-fn raster() -> Vec<u8> {
-    let across = SIDE / BLOCK;
-    let n_blocks = u32::try_from(across * across).unwrap();
-    let block_bytes = u32::try_from(BLOCK * BLOCK * 2).unwrap();
-    let arrays_at = 8 + 2 + 10 * 12 + 4;
-    let data_at = arrays_at + n_blocks * 8;
-    let mut file = b"II\x2a\x00\x08\x00\x00\x00\x0a\x00".to_vec();
-    let side = u32::try_from(SIDE).unwrap();
-    let block = u32::try_from(BLOCK).unwrap();
-    for (tag, kind, count, value) in [
-        (256_u16, 4_u16, 1_u32, side),
-        (257, 4, 1, side),
-        (258, 3, 1, 16),
-        (259, 3, 1, 1),
-        (262, 3, 1, 1),
-        (277, 3, 1, 1),
-        (322, 4, 1, block),
-        (323, 4, 1, block),
-        (324, 4, n_blocks, arrays_at),
-        (325, 4, n_blocks, arrays_at + n_blocks * 4),
-    ] {
-        file.extend(tag.to_le_bytes());
-        file.extend(kind.to_le_bytes());
-        file.extend(count.to_le_bytes());
-        file.extend(value.to_le_bytes());
-    }
-    file.extend(0_u32.to_le_bytes());
-    for n in 0..n_blocks {
-        file.extend((data_at + n * block_bytes).to_le_bytes());
-    }
-    for _ in 0..n_blocks {
-        file.extend(block_bytes.to_le_bytes());
-    }
-    for n in 0..u16::try_from(n_blocks).unwrap() {
-        for pixel in 0..u16::try_from(BLOCK * BLOCK).unwrap() {
-            file.extend((n.wrapping_mul(257) ^ pixel).to_le_bytes());
-        }
-    }
-    file
-}
-
-fn archive(uri: &str, signer: Option<&str>) -> Archive {
-    let mut builder = Archive::builder(grid());
-    builder.band(BandParams::new("red", DType::UInt16));
-    builder.signer(signer.map(str::to_owned));
-    let source = RasterSource::new(uri).with_geobox(Some(grid()));
-    let whole = PixelWindow::full(grid().shape());
-    let scene = builder.scene(datacube_load::Scene::new(whole, vec![Some(source)]));
-    builder.plane([scene]);
-    builder.build().expect("a sound archive")
-}
-
-/// One chunk, over the network.
-fn load_with(
-    stores: &StoreRegistry,
-    uri: &str,
-    signer: Option<&str>,
-    window: PixelWindow,
-) -> Result<(Vec<u16>, ReadStats, u64)> {
-    let loader = Loader::new(LoaderOptions::default().stores(stores.clone()));
-    let archive = archive(uri, signer);
-    let mut out = vec![0_u16; window.pixels()];
-    let task = archive.plan_chunk(0, 0, window)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let fetched = runtime.block_on(loader.fetch(&archive, &task))?;
-    let requests = fetched.requests();
-    let stats = loader.decode(&archive, &task, fetched, bytemuck::cast_slice_mut(&mut out))?;
-    Ok((out, stats, requests))
-}
-
-fn load(stores: &StoreRegistry, uri: &str) -> Result<Vec<u16>> {
-    load_with(stores, uri, None, PixelWindow::full(grid().shape())).map(|(pixels, ..)| pixels)
-}
-
-/// The pixels of the same file on this machine.
-fn local() -> Vec<u16> {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.tif");
-    std::fs::write(&path, raster()).unwrap();
-    let pixels = load(&StoreRegistry::new(), path.to_str().unwrap()).expect("loads");
-    assert!(pixels.iter().any(|pixel| *pixel > 1000));
-    pixels
-}
 
 fn options() -> StoreOptions {
     StoreOptions::default().with_retries(4)
@@ -333,18 +221,6 @@ fn a_bucket_in_another_region_is_read_there_unless_a_region_was_named() {
     );
 }
 
-/// A profile whose keys a test changes.
-fn profile(folder: &Path, token: &str) {
-    std::fs::write(
-        folder.join("role.xml"),
-        format!(
-            "<r><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
-             <SessionToken>{token}</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></r>"
-        ),
-    )
-    .unwrap();
-}
-
 #[test]
 fn keys_that_ran_out_are_told_as_such() {
     let server = StoreServer::start(files(), |_| Some(Fault::s3(400, "ExpiredToken")));
@@ -451,10 +327,8 @@ fn a_plan_carries_the_name_of_a_signer() {
 }
 
 #[test]
-fn a_role_is_taken_on_with_the_keys_and_its_token_is_sent() {
-    let dir = tempfile::tempdir().unwrap();
-    profile(dir.path(), "session");
-    let answer = std::fs::read_to_string(dir.path().join("role.xml")).unwrap();
+fn a_role_is_taken_on_with_the_keys_and_again_when_its_token_has_run_out() {
+    let n_taken = AtomicUsize::new(0);
     let server = StoreServer::start(files(), move |asked| {
         if asked.method == "POST" {
             let fits = asked.is_signed()
@@ -464,20 +338,25 @@ fn a_role_is_taken_on_with_the_keys_and_its_token_is_sent() {
                     .body
                     .contains("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr");
             let status = if fits { 200 } else { 400 };
-            return Some(Fault::Answer(status, Vec::new(), answer.clone()));
+            let n = n_taken.fetch_add(1, Ordering::SeqCst) + 1;
+            let answer = format!(
+                "<r><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+                 <SessionToken>t{n}</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></r>"
+            );
+            return Some(Fault::Answer(status, Vec::new(), answer));
         }
-        let fits = asked.header("x-amz-security-token") == "session";
-        (!fits).then(|| Fault::s3(403, "AccessDenied"))
+        let fits = asked.header("x-amz-security-token") == "t2";
+        (!fits).then(|| Fault::s3(400, "ExpiredToken"))
     });
     let role = AssumeRole::new("arn:aws:iam::1:role/r");
     let access = paying().with_role(role).with_sts_endpoint(server.url());
     assert_eq!(load(&s3(&server, access), URI).unwrap(), local());
-    let posts = server
+    let methods: Vec<String> = server
         .asked()
-        .iter()
-        .filter(|asked| asked.method == "POST")
-        .count();
-    assert_eq!(posts, 1);
+        .into_iter()
+        .map(|asked| asked.method)
+        .collect();
+    assert_eq!(methods, ["POST", "GET", "POST", "GET", "GET"]);
 }
 
 /// A tar file of these members.

@@ -18,7 +18,8 @@ use std::time::Duration;
 pub struct Asked {
     /// How many requests came before this one.
     pub n: usize,
-    /// How many of them asked for the same bytes of the same file.
+    /// How many of them asked for the same file up to the same byte: what broke
+    /// off and is resumed is asked for again.
     pub before: usize,
     /// `GET`, `HEAD`, `POST`.
     pub method: String,
@@ -248,7 +249,8 @@ impl Shared {
         let range = headers.get("range").cloned().unwrap_or_default();
         let before = {
             let mut seen = lock(&self.seen);
-            let times = seen.entry(format!("{path} {range}")).or_default();
+            let end = range.rsplit('-').next().unwrap_or_default();
+            let times = seen.entry(format!("{path} {end}")).or_default();
             *times += 1;
             *times - 1
         };

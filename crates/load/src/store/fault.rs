@@ -60,8 +60,8 @@ fn refused(uri: &str, refusal: &Refusal, call: &Call, error: object_store::Error
             Some("NoSuchBucket" | "ContainerNotFound")
         ) =>
         {
-            store(
-                false,
+            Error::invalid_for(
+                &uri,
                 format!(
                     "{said}: there is no bucket or container `{}`; check its name, and the \
                      endpoint if it is not of the cloud's own service",
@@ -76,8 +76,8 @@ fn refused(uri: &str, refusal: &Refusal, call: &Call, error: object_store::Error
                 Some(region) => format!("it is in {region}"),
                 None => "it is in another".to_owned(),
             };
-            store(
-                false,
+            Error::invalid_for(
+                &uri,
                 format!(
                     "{said}: bucket `{}` was asked for in region {asked}, and {there}; set the \
                      region (AWS_REGION, S3Access::with_region), or leave it out to have it found",

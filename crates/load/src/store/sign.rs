@@ -288,6 +288,43 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_token_is_fetched_once_for_all_and_anew_when_it_is_refused() {
+        let answer = |n: usize| {
+            let body =
+                format!("{{\"token\": \"sig=t{n}\", \"msft:expiry\": \"2100-01-01T00:00:00Z\"}}");
+            datacube_testkit::Fault::Answer(200, Vec::new(), body)
+        };
+        let server = datacube_testkit::StoreServer::start([], move |asked| Some(answer(asked.n)));
+        let options = crate::store::StoreOptions::default();
+        let transport = crate::store::Transport::new(&options, Arc::default()).unwrap();
+        let web = Web {
+            transport: Arc::new(transport),
+            retries: 0,
+        };
+        let signer = Signer::tokens(format!("{}/token/", server.url()));
+        let of = |container: &str| format!("https://acc.blob.core.windows.net/{container}/a.tif");
+        let uri = of("c");
+        let all = (0..8).map(|_| signer.sign("s", &uri, &web));
+        let all = futures::future::try_join_all(all).await.unwrap();
+        let expected = format!("{uri}?sig=t0");
+        assert!(all.iter().all(|patched| patched.uri == expected));
+        assert_eq!(server.asked()[0].path, "/token/acc/c");
+        // All of them are refused: one renewal serves them all.
+        for patched in &all {
+            assert!(patched.forget().await);
+        }
+        for _ in 0..2 {
+            let again = signer.sign("s", &uri, &web).await.unwrap();
+            assert_eq!(again.uri, format!("{uri}?sig=t1"));
+        }
+        let other = signer.sign("s", &of("d"), &web).await.unwrap();
+        assert!(other.uri.ends_with("?sig=t2") && server.n_asked() == 3);
+        let plain = signer.sign("s", "https://h/a.tif", &web).await.unwrap();
+        assert_eq!(plain.uri, "https://h/a.tif");
+        assert!(!plain.forget().await);
+    }
+
     #[test]
     fn a_signed_address_is_in_no_text() {
         assert!(!format!("{:?}", SignedUrl::new("https://h/?sig=hush")).contains("hush"));

@@ -182,7 +182,21 @@ fn answered(response: reqwest::Response, watch: Watch) -> HttpResponse {
     let url = response.url().clone();
     let (mut parts, body) = http::Response::<reqwest::Body>::from(response).into_parts();
     parts.extensions.insert(FinalUrl(url));
-    HttpResponse::from_parts(parts, HttpResponseBody::new(Metered { body, watch }))
+    let left = stated_length(&parts.headers);
+    HttpResponse::from_parts(parts, HttpResponseBody::new(Metered { body, watch, left }))
+}
+
+/// How long the part of a file is that comes, by what the server says of it:
+/// one that closes the connection to end an answer does not tell otherwise.
+fn stated_length(headers: &http::HeaderMap) -> Option<u64> {
+    let range = headers.get(http::header::CONTENT_RANGE)?.to_str().ok()?;
+    let (start, end) = range
+        .strip_prefix("bytes ")?
+        .split_once('/')?
+        .0
+        .split_once('-')?;
+    let (start, end) = (start.parse::<u64>().ok()?, end.parse::<u64>().ok()?);
+    (end.checked_add(1)?).checked_sub(start)
 }
 
 /// A refusal, read and noted; if the server asks for a pause, after it.
@@ -251,6 +265,8 @@ impl Watch {
 struct Metered {
     body: reqwest::Body,
     watch: Watch,
+    /// Bytes that have not come yet, where it is known.
+    left: Option<u64>,
 }
 
 impl Body for Metered {
@@ -268,7 +284,9 @@ impl Body for Metered {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    self.watch.counters.received(data.len() as u64);
+                    let n_bytes = data.len() as u64;
+                    self.watch.counters.received(n_bytes);
+                    self.left = self.left.map(|left| left.saturating_sub(n_bytes));
                 }
                 Some(Ok(frame))
             }
@@ -277,6 +295,18 @@ impl Body for Metered {
                 // A store that reads the rest keeps this body until it has.
                 self.watch.in_flight = None;
                 Some(Err(http_error(error)))
+            }
+            None if self.left.is_some_and(|left| left > 0) => {
+                let problem = format!(
+                    "the answer broke off {} bytes before its end",
+                    self.left.take().unwrap_or_default()
+                );
+                self.watch.broken(&problem);
+                self.watch.in_flight = None;
+                Some(Err(HttpError::new_boxed(
+                    HttpErrorKind::Interrupted,
+                    problem.into(),
+                )))
             }
             None => {
                 self.watch.in_flight = None;

@@ -6,6 +6,8 @@
     reason = "each test includes this and uses a part"
 )]
 
+pub(crate) mod remote;
+
 use std::sync::Arc;
 
 use datacube_geo::{GeoBox, PixelWindow};
