@@ -22,6 +22,7 @@ mod output_geobox;
 mod places;
 pub mod plot;
 pub mod prelude;
+mod raster;
 mod region;
 mod runtime;
 mod source;
@@ -45,6 +46,7 @@ pub use load_options::{
     CrsSpec, DatasetPredicate, DatasetQuery, LoadOptions, PatchUrl, ResamplingSpec, Span,
 };
 pub use places::{SourceOptions, fetch_documents};
+pub use raster::{RasterFile, RasterFiles};
 pub use source::{LOAD_SOURCE_KIND, LoadSource, source_codec};
 pub use stores::{configure_s3_access, configure_stores, stores};
 pub use time_terms::{TimeBound, TimeTerm};
@@ -54,8 +56,8 @@ pub use datacube_compute::{Cube, DataArray};
 pub use datacube_geo as geo;
 pub use datacube_index as index;
 pub use datacube_load::{
-    AssumeRole, HostStats, Overviews, Resampling, S3Access, SignedUrl, Signer, Signing,
-    StoreOptions, StoreRegistry, StoreStats, WarpScale,
+    AssumeRole, BandInfo, HostStats, Level, MaskKind, Overviews, RasterInfo, Resampling, S3Access,
+    SignedUrl, Signer, Signing, StoreOptions, StoreRegistry, StoreStats, WarpScale,
 };
 pub use datacube_model as model;
 

@@ -44,10 +44,13 @@ impl MemoryRaster {
                 offset: 0.0,
                 unit: None,
                 description: None,
+                color: "gray",
+                tags: Vec::new(),
             }],
             levels: Vec::new(),
             mask: MaskKind::None,
             n_gcps: 0,
+            tags: Vec::new(),
             details: Vec::new(),
         };
         MemoryRaster {

@@ -117,6 +117,8 @@ mod tests {
             offset: 0.0,
             unit: None,
             description: None,
+            color: "gray",
+            tags: Vec::new(),
         };
         let source = RasterSource::new("a.tif").with_nodata(Number::Int(0));
         assert_eq!(source_nodata(&band, &source), Some(Number::Int(1)));

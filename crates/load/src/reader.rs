@@ -110,6 +110,9 @@ pub struct RasterInfo {
     pub mask: MaskKind,
     /// Number of ground control points, which this loader does not use.
     pub n_gcps: usize,
+    /// What its writer noted of the file as a whole, as name and value; names
+    /// of other domains than GDAL's default as `DOMAIN:NAME`.
+    pub tags: Vec<(String, String)>,
     /// What only `raster info` shows, as name and value.
     pub details: Vec<(&'static str, String)>,
 }
@@ -130,6 +133,11 @@ pub struct BandInfo {
     pub unit: Option<String>,
     /// What the band is called.
     pub description: Option<String>,
+    /// What it is in a picture, as GDAL names it: `gray`, `red`, `alpha`,
+    /// `palette`; `undefined` where it is no part of one.
+    pub color: &'static str,
+    /// What its writer noted of the band, as name and value.
+    pub tags: Vec<(String, String)>,
 }
 
 /// One resolution of a raster.

@@ -2,7 +2,9 @@
 //! an error, in bounded memory.
 //!
 //! A deterministic loop damages small files of every kind in some thousand
-//! ways. `DAMAGE_ROUNDS` sets how many ways each file is damaged.
+//! ways. `DAMAGE_ROUNDS` sets how many ways each file is damaged. Memory of
+//! Rust is counted by the allocator; that of the codecs in C is bounded by the
+//! system, for a process of its own.
 
 #[path = "common/raster.rs"]
 mod raster;
@@ -71,6 +73,18 @@ const FILES: &[&str] = &[
     "scale.tif",
     "no_epsg.tif",
     "point.tif",
+    "../codecs/jpeg_ycbcr_tiles.tif",
+    "../codecs/jpeg_grey_strips.tif",
+    "../codecs/jpeg_rgba.tif",
+    "../codecs/webp_tiles.tif",
+    "../codecs/webp_alpha_lossless.tif",
+    "../codecs/lerc_nan_3bands.tif",
+    "../codecs/lerc_zstd.tif",
+    "../codecs/lerc_deflate_3bands.tif",
+    "../codecs/lerc_alpha.tif",
+    "../codecs/lzma_p2.tif",
+    "../codecs/fax_g3.tif",
+    "../codecs/fax_g4.tif",
 ];
 
 struct Random(u64);
@@ -213,4 +227,26 @@ fn no_damage_makes_a_reader_panic_or_take_unbounded_memory() {
         n_read > 0 && n_errors > 0,
         "the damage does something, and not everything"
     );
+}
+
+/// The bound on a process that reads damaged files, C and Rust together, in KiB.
+/// Half of it is what any such process maps before it reads anything.
+const MOST_MAPPED_KIB: usize = 1 << 20;
+
+/// The tests above once more, in a process that may not map more.
+#[cfg(target_os = "linux")]
+#[test]
+fn codecs_in_c_take_bounded_memory_too() {
+    let program = std::env::current_exe().expect("the test has a program");
+    let output = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!("ulimit -v {MOST_MAPPED_KIB} && exec \"$0\" \"$@\""))
+        .arg(program)
+        .args(["--exact", "--nocapture", "--test-threads=1"])
+        .arg("no_damage_makes_a_reader_panic_or_take_unbounded_memory")
+        .output()
+        .expect("there is a shell");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("damaged files"), "it ran: {said}");
 }

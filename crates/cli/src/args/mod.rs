@@ -9,6 +9,7 @@ mod format;
 mod load;
 mod metadata;
 mod product;
+mod raster;
 mod spindex;
 mod stac;
 mod stores;
@@ -29,6 +30,7 @@ pub(crate) use format::{DocumentFormat, Format, LinesFormat};
 pub(crate) use load::LoadArgs;
 pub(crate) use metadata::MetadataCommand;
 pub(crate) use product::ProductCommand;
+pub(crate) use raster::{RasterCommand, RasterInfoArgs};
 pub(crate) use spindex::SpindexCommand;
 pub(crate) use stores::StoreArgs;
 pub(crate) use system::{CloneArgs, InitArgs, SystemCommand};
@@ -128,6 +130,9 @@ pub(crate) enum Command {
     /// Spatial indexes of a PostgreSQL index, one a CRS
     #[command(subcommand)]
     Spindex(SpindexCommand),
+    /// Raster files: what they hold; no index is needed
+    #[command(subcommand)]
+    Raster(RasterCommand),
     /// Load datasets onto a grid, mask, compute, and write the result
     Load(Box<LoadArgs>),
     /// Print a script that completes commands and options in a shell

@@ -6,6 +6,7 @@ mod load;
 mod manual;
 mod metadata;
 mod product;
+mod raster;
 mod spindex;
 mod stores;
 mod system;
@@ -27,6 +28,7 @@ pub(crate) fn run(global: &GlobalArgs, command: &Command) -> Result<ExitCode> {
         Command::Product(command) => product::run(&open(global)?, command),
         Command::Dataset(command) => dataset::run(&open(global)?, command),
         Command::Spindex(command) => spindex::run(&open(global)?, command),
+        Command::Raster(command) => raster::run(command),
         Command::Load(command) => load::run(&open(global)?, command),
         Command::Completions { shell } => manual::completions(*shell),
         Command::Man { folder } => manual::man(folder.as_deref()),

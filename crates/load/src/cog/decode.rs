@@ -11,9 +11,9 @@ use datacube_geo::PixelWindow;
 use datacube_model::{DType, Number};
 
 use super::block_cache::BlockCache;
-use super::codec::{Codec, Failure, Inflater};
+use super::codec::{Codec, Failure, Inflater, Picture};
 use super::fetch::{CogBlocks, Request, Stored};
-use super::image::{Image, Predictor};
+use super::image::{Image, MAX_BLOCK_BYTES, Predictor};
 use super::{bits, predictor};
 use crate::buffer::{AlignedBytes, PixelBuffer, fill_bytes};
 use crate::error::{Error, Result};
@@ -149,7 +149,10 @@ impl Scratch {
             widened,
             row,
         } = self;
-        let row_bytes = fits(image.stored_row_bytes())?;
+        let row_bytes = match image.codec.is_picture() {
+            true => fits(image.row_bytes())?,
+            false => fits(image.stored_row_bytes())?,
+        };
         let n_bytes = n_rows
             .checked_mul(row_bytes)
             .ok_or("it is longer than memory")?;
@@ -161,7 +164,7 @@ impl Scratch {
                 image.codec.name()
             ));
         }
-        let stored = if image.is_bit_reversed {
+        let stored = if image.is_bit_reversed && !image.codec.has_own_bit_order() {
             input.clear();
             input.extend(stored.iter().map(|byte| byte.reverse_bits()));
             &input[..]
@@ -171,6 +174,21 @@ impl Scratch {
         let is_as_in_memory = image.is_whole_bytes() && image.order.is_native();
         if image.codec == Codec::None && is_as_in_memory {
             return Ok(&stored[..n_bytes]);
+        }
+        if image.codec.is_picture() {
+            let picture = Picture {
+                cols: image.block_shape.cols,
+                rows: n_rows,
+                max_rows: image.block_shape.rows,
+                samples: image.samples_in_block(),
+                dtype: image.dtype,
+                is_swapped: !image.order.is_native(),
+                parameters: &image.parameters,
+            };
+            let most = (stored.len() as u64).saturating_mul(expansion);
+            let limit = fits(most.min(MAX_BLOCK_BYTES))?;
+            inflater.decode_picture(image.codec, stored, picture, limit, block)?;
+            return Ok(&block.as_slice()[..n_bytes]);
         }
         // Tiles at the lower edge store rows that the image does not have.
         let room = if image.is_tiled {

@@ -8,6 +8,7 @@ use datacube_geo::{Affine, Crs};
 use datacube_model::Number;
 use parking_lot::Mutex;
 
+use super::color;
 use super::geokeys::{self, GeoKeys};
 use super::georef::{self, Placement};
 use super::header::HeaderBytes;
@@ -233,9 +234,15 @@ fn describe(
         }
     };
     let nodata = nodata_of(ifd, main)?;
+    // No reason to refuse the pixels.
+    let colors = color::of_bands(ifd, main.samples, main.bits)
+        .unwrap_or_else(|_| vec!["undefined"; main.samples]);
     let bands = (0..main.samples)
         .map(|band_idx| {
             let band = metadata.bands.get(band_idx).cloned().unwrap_or_default();
+            // A name that nobody knows is not the tags' one either.
+            let own_color = band.color.as_deref();
+            let own_color = own_color.map(|name| color::named(name).unwrap_or("undefined"));
             BandInfo {
                 dtype: main.dtype,
                 nodata,
@@ -243,6 +250,8 @@ fn describe(
                 offset: band.offset.unwrap_or(0.0),
                 unit: band.unit,
                 description: band.description,
+                color: own_color.unwrap_or(colors[band_idx]),
+                tags: band.tags,
             }
         })
         .collect();
@@ -277,6 +286,7 @@ fn describe(
         levels: levels.collect(),
         mask,
         n_gcps: georeference.n_gcps,
+        tags: metadata.items,
         details,
     })
 }

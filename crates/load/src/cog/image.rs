@@ -9,7 +9,7 @@ use datacube_geo::{PixelWindow, Shape2d};
 use datacube_model::DType;
 
 use super::block_index::BlockIndex;
-use super::codec::Codec;
+use super::codec::{Codec, Parameters};
 use super::ifd::{ByteOrder, Ifd};
 use super::tags;
 use crate::error::{Error, Result};
@@ -17,10 +17,12 @@ use crate::error::{Error, Result};
 /// Largest width, height and block side, as in GDAL.
 const MAX_SIDE: u64 = i32::MAX as u64;
 /// Largest decoded block: 1 GiB.
-const MAX_BLOCK_BYTES: u64 = 1 << 30;
+pub(crate) const MAX_BLOCK_BYTES: u64 = 1 << 30;
 
 const REDUCED_IMAGE: u64 = 1;
 const MASK: u64 = 4;
+/// Photometric interpretation: brightness and two differences of colour.
+const YCBCR: u16 = 6;
 
 /// One image: the full resolution, an overview, or the mask of one of them.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub(crate) struct Image {
     /// Whether the bits of each stored byte are in reverse.
     pub(crate) is_bit_reversed: bool,
     pub(crate) codec: Codec,
+    /// What the codec has to know besides the bytes of a block.
+    pub(crate) parameters: Parameters,
     pub(crate) predictor: Predictor,
     pub(crate) subfile: u64,
     /// The alpha band, 1-based, where one of the extra samples is alpha.
@@ -118,7 +122,8 @@ impl Image {
         let bits = same_for_all(ifd, tags::BITS_PER_SAMPLE)?.unwrap_or(1);
         let sample_format = same_for_all(ifd, tags::SAMPLE_FORMAT)?.unwrap_or(1);
         let dtype = dtype_of(ifd, sample_format, bits)?;
-        let codec = Codec::from_tag(ifd.uint16(tags::COMPRESSION)?.unwrap_or(1));
+        let compression = ifd.uint16(tags::COMPRESSION)?.unwrap_or(1);
+        let codec = Codec::from_tag(compression, block_shape.cols);
         let is_bit_reversed = match ifd.uint16(tags::FILL_ORDER)? {
             // 0 is no order, and read as the default by everyone.
             None | Some(0 | 1) => false,
@@ -150,6 +155,7 @@ impl Image {
             order: ifd.format.order,
             is_bit_reversed,
             codec,
+            parameters: Parameters::default(),
             predictor: Predictor::None,
             subfile: ifd.uint(tags::NEW_SUBFILE_TYPE)?.unwrap_or(0),
             alpha: alpha_band(ifd, samples)?,
@@ -159,7 +165,9 @@ impl Image {
         if codec.has_predictor() {
             image.predictor = image.predictor_of(ifd)?;
         }
-        image.refusal = image.refusal_of(ifd.uint16(tags::PHOTOMETRIC)?);
+        let photometric = ifd.uint16(tags::PHOTOMETRIC)?;
+        image.parameters = image.parameters_of(ifd, photometric)?;
+        image.refusal = image.refusal_of(ifd, photometric)?;
         Ok(image)
     }
 
@@ -178,23 +186,75 @@ impl Image {
         Err(ifd.fault(tags::PREDICTOR, problem))
     }
 
+    fn parameters_of(&self, ifd: &Ifd, photometric: Option<u16>) -> Result<Parameters> {
+        let mut parameters = Parameters::default();
+        match self.codec {
+            Codec::Jpeg => {
+                parameters.jpeg_tables = ifd.raw(tags::JPEG_TABLES)?;
+                parameters.is_ycbcr = photometric == Some(YCBCR) && self.samples_in_block() == 3;
+            }
+            Codec::Lerc => {
+                parameters.lerc_wrap = match ifd.uints(tags::LERC_PARAMETERS)?.as_deref() {
+                    None | Some([_, 0, ..]) => None,
+                    Some([_, 1, ..]) => Some(Codec::Deflate),
+                    Some([_, 2, ..]) => Some(Codec::Zstd),
+                    Some(other) => {
+                        let problem = format!("{other:?} is no version and compression of LERC");
+                        return Err(ifd.fault(tags::LERC_PARAMETERS, problem));
+                    }
+                };
+                parameters.is_last_alpha =
+                    !self.is_planar && self.alpha.map(|band| band as usize) == Some(self.samples);
+            }
+            _ => {}
+        }
+        Ok(parameters)
+    }
+
     /// What of this image is not built.
-    fn refusal_of(&self, photometric: Option<u16>) -> Option<String> {
+    fn refusal_of(&self, ifd: &Ifd, photometric: Option<u16>) -> Result<Option<String>> {
         if let Some(refusal) = self.codec.refusal() {
-            return Some(refusal);
+            return Ok(Some(refusal));
         }
         if self.dtype.is_complex() {
-            return Some(format!("reading {} samples", self.dtype));
+            return Ok(Some(format!("reading {} samples", self.dtype)));
+        }
+        let samples = self.samples_in_block();
+        let refusal = match self.codec {
+            Codec::Jpeg if !matches!(samples, 1 | 3 | 4) => {
+                Some(format!("JPEG of {samples} samples a pixel"))
+            }
+            Codec::Jpeg if !matches!(self.bits, 8 | 12) => {
+                Some(format!("JPEG of {}-bit samples", self.bits))
+            }
+            Codec::WebP if !matches!(samples, 3 | 4) || self.dtype != DType::UInt8 => Some(
+                format!("WebP of {samples} samples a pixel of {}", self.dtype),
+            ),
+            Codec::Lerc if !self.is_whole_bytes() => {
+                Some(format!("LERC of {}-bit samples", self.bits))
+            }
+            Codec::Fax { .. } if self.bits != 1 || samples != 1 => {
+                Some("fax codes of anything but bits".to_owned())
+            }
+            Codec::Fax {
+                is_group_4: false, ..
+            } if ifd.uint(tags::GROUP_3_OPTIONS)?.unwrap_or(0) & 1 != 0 => {
+                Some("two-dimensional CCITT group 3 compression".to_owned())
+            }
+            _ => None,
+        };
+        if refusal.is_some() {
+            return Ok(refusal);
         }
         // GDAL turns these into RGB; the raw samples would be other numbers.
         let colours = match photometric {
             Some(5) if self.bits <= 8 => "CMYK",
-            Some(6) => "YCbCr",
+            Some(YCBCR) if self.codec != Codec::Jpeg => "YCbCr",
             Some(8) if self.bits <= 8 => "CIE L*a*b*",
             Some(32844 | 32845) => "LogLuv",
-            _ => return None,
+            _ => return Ok(None),
         };
-        Some(format!("converting {colours} colours"))
+        Ok(Some(format!("converting {colours} colours")))
     }
 
     /// Refuses an image that uses something that is not built.
@@ -204,7 +264,8 @@ impl Image {
             Some(what) => Err(Error::unsupported_in(
                 uri,
                 what.clone(),
-                "real samples of 1 to 64 bits, compression none, deflate, LZW, zstd or PackBits",
+                "real samples of 1 to 64 bits, compression none, deflate, LZW, zstd, LZMA, \
+                 PackBits, JPEG, WebP, LERC, CCITT group 3 or 4",
             )),
         }
     }

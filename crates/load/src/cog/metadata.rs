@@ -9,6 +9,10 @@ pub(crate) struct BandMetadata {
     pub(crate) offset: Option<f64>,
     pub(crate) unit: Option<String>,
     pub(crate) description: Option<String>,
+    /// What it is in a picture, in GDAL's words.
+    pub(crate) color: Option<String>,
+    /// Everything else.
+    pub(crate) tags: Vec<(String, String)>,
 }
 
 /// What GDAL_METADATA says, as far as it concerns pixels.
@@ -45,12 +49,16 @@ impl Metadata {
             let (Some(name), Some(text)) = (item.attribute("name"), item.text()) else {
                 continue;
             };
+            let tag = match item.attribute("domain").unwrap_or_default() {
+                "" => (name.to_owned(), text.to_owned()),
+                domain => (format!("{domain}:{name}"), text.to_owned()),
+            };
             let Some(sample) = item.attribute("sample") else {
                 match name {
                     "OVERVIEW_RESAMPLING" | "RESAMPLING" => {
                         metadata.resampling = Some(text.to_owned());
                     }
-                    _ => metadata.items.push((name.to_owned(), text.to_owned())),
+                    _ => metadata.items.push(tag),
                 }
                 continue;
             };
@@ -71,8 +79,9 @@ impl Metadata {
                 "offset" => band.offset = parse_float(text),
                 "unittype" => band.unit = Some(text.to_owned()),
                 "description" => band.description = Some(text.to_owned()),
+                "colorinterp" => band.color = Some(text.to_ascii_lowercase()),
                 _ if name == "RESAMPLING" => metadata.resampling = Some(text.to_owned()),
-                _ => {}
+                _ => band.tags.push(tag),
             }
         }
         Ok(metadata)
@@ -212,6 +221,9 @@ mod tests {
             <Item name="UNITTYPE" sample="0" role="unittype">m</Item>
             <Item name="SCALE" sample="9" role="scale">7</Item>
             <Item name="TIFFTAG_X">y</Item>
+            <Item name="WAVE" sample="1">865</Item>
+            <Item name="COLORINTERP" sample="1" role="colorinterp">Alpha</Item>
+            <Item name="CLOUDS" domain="EO">7</Item>
         </GDALMetadata>"#;
         let metadata = Metadata::parse(xml, 2).unwrap();
         assert_eq!(metadata.bands[0].description.as_deref(), Some("red & more"));
@@ -220,7 +232,13 @@ mod tests {
             (metadata.bands[1].scale, metadata.bands[1].offset),
             (Some(0.5), Some(-10.0))
         );
-        assert_eq!(metadata.items, [("TIFFTAG_X".to_owned(), "y".to_owned())]);
+        let tag = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(
+            metadata.items,
+            [tag("TIFFTAG_X", "y"), tag("EO:CLOUDS", "7")]
+        );
+        assert_eq!(metadata.bands[1].tags, [tag("WAVE", "865")]);
+        assert_eq!(metadata.bands[1].color.as_deref(), Some("alpha"));
         assert!(Metadata::parse("<a><b></a>", 1).is_err());
         assert!(Metadata::parse("<a/>", 1).unwrap_err().contains("<a>"));
     }

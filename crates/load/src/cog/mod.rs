@@ -9,6 +9,7 @@ mod bits;
 mod block_cache;
 mod block_index;
 mod codec;
+mod color;
 mod decode;
 mod fetch;
 mod file;

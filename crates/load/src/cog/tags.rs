@@ -30,6 +30,7 @@ tags! {
     ROWS_PER_STRIP = 278, "RowsPerStrip";
     STRIP_BYTE_COUNTS = 279, "StripByteCounts";
     PLANAR_CONFIGURATION = 284, "PlanarConfiguration";
+    GROUP_3_OPTIONS = 292, "T4Options";
     PREDICTOR = 317, "Predictor";
     TILE_WIDTH = 322, "TileWidth";
     TILE_LENGTH = 323, "TileLength";
@@ -38,6 +39,7 @@ tags! {
     SUB_IFDS = 330, "SubIFDs";
     EXTRA_SAMPLES = 338, "ExtraSamples";
     SAMPLE_FORMAT = 339, "SampleFormat";
+    JPEG_TABLES = 347, "JPEGTables";
     MODEL_PIXEL_SCALE = 33550, "ModelPixelScale";
     MODEL_TIEPOINT = 33922, "ModelTiepoint";
     MODEL_TRANSFORMATION = 34264, "ModelTransformation";
@@ -46,6 +48,7 @@ tags! {
     GEO_ASCII_PARAMS = 34737, "GeoAsciiParams";
     GDAL_METADATA = 42112, "GDAL_METADATA";
     GDAL_NODATA = 42113, "GDAL_NODATA";
+    LERC_PARAMETERS = 50674, "LercParameters";
 }
 
 /// Whether the values are the places of blocks: arrays as long as the image has

@@ -1,12 +1,23 @@
 //! The compressions of TIFF blocks.
 //!
-//! [`Codec`] names them all, those that are built and those that are not, and
-//! [`Inflater::decompress`] holds the one `match` that a new codec has to be
-//! added to. Every codec writes into a buffer of exactly the size that the
-//! block has to have; the buffer and the codecs' own tables are reused.
+//! [`Codec`] names them all, those that are built and those that are not.
+//! [`Inflater::decompress`] undoes those that make bytes of bytes, in a buffer
+//! of the size that the block has to have; [`Inflater::decode_picture`] those
+//! that make pixels. Buffers and the codecs' own tables are reused.
+//!
+//! Codecs that lose something are read with the libraries that GDAL reads them
+//! with, because their pixels are compared with GDAL's: libjpeg-turbo, libwebp.
 
+mod fax;
+mod jpeg;
+mod lerc;
+mod lzma;
 mod lzw;
 mod packbits;
+mod picture;
+mod webp;
+
+pub(crate) use picture::{Parameters, Picture};
 
 use libdeflater::DecompressionError;
 
@@ -18,6 +29,15 @@ pub(crate) enum Codec {
     Lzw,
     Zstd,
     PackBits,
+    Lzma,
+    /// CCITT group 3 or 4 of rows of so many pixels.
+    Fax {
+        cols: usize,
+        is_group_4: bool,
+    },
+    Jpeg,
+    WebP,
+    Lerc,
     /// Known by name, not built.
     NotBuilt(&'static str),
     /// A number that stands for no compression that we know.
@@ -25,16 +45,17 @@ pub(crate) enum Codec {
 }
 
 impl Codec {
-    /// The codec of a value of the Compression tag.
-    pub(crate) fn from_tag(value: u16) -> Codec {
+    /// The codec of a value of the Compression tag, for blocks of `cols` columns.
+    pub(crate) fn from_tag(value: u16, cols: usize) -> Codec {
+        let fax = |is_group_4| Codec::Fax { cols, is_group_4 };
         match value {
             1 => Codec::None,
             2 => Codec::NotBuilt("CCITT RLE"),
-            3 => Codec::NotBuilt("CCITT group 3"),
-            4 => Codec::NotBuilt("CCITT group 4"),
+            3 => fax(false),
+            4 => fax(true),
             5 => Codec::Lzw,
             6 => Codec::NotBuilt("old JPEG"),
-            7 => Codec::NotBuilt("JPEG"),
+            7 => Codec::Jpeg,
             8 | 32946 => Codec::Deflate,
             32766 => Codec::NotBuilt("NeXT RLE"),
             32771 => Codec::NotBuilt("CCITT RLE/W"),
@@ -43,10 +64,10 @@ impl Codec {
             34661 => Codec::NotBuilt("JBIG"),
             34676 | 34677 => Codec::NotBuilt("SGI LogLuv"),
             34712 => Codec::NotBuilt("JPEG 2000"),
-            34887 => Codec::NotBuilt("LERC"),
-            34925 => Codec::NotBuilt("LZMA"),
+            34887 => Codec::Lerc,
+            34925 => Codec::Lzma,
             50000 => Codec::Zstd,
-            50001 => Codec::NotBuilt("WebP"),
+            50001 => Codec::WebP,
             50002 | 52546 => Codec::NotBuilt("JPEG XL"),
             other => Codec::Unknown(other),
         }
@@ -60,6 +81,16 @@ impl Codec {
             Codec::Lzw => "LZW",
             Codec::Zstd => "zstd",
             Codec::PackBits => "PackBits",
+            Codec::Lzma => "LZMA",
+            Codec::Fax {
+                is_group_4: false, ..
+            } => "CCITT group 3",
+            Codec::Fax {
+                is_group_4: true, ..
+            } => "CCITT group 4",
+            Codec::Jpeg => "JPEG",
+            Codec::WebP => "WebP",
+            Codec::Lerc => "LERC",
             Codec::NotBuilt(name) => name,
             Codec::Unknown(_) => "unknown",
         }
@@ -76,7 +107,20 @@ impl Codec {
 
     /// Whether the Predictor tag means something with this codec.
     pub(crate) fn has_predictor(self) -> bool {
-        matches!(self, Codec::Deflate | Codec::Lzw | Codec::Zstd)
+        matches!(
+            self,
+            Codec::Deflate | Codec::Lzw | Codec::Zstd | Codec::Lzma
+        )
+    }
+
+    /// Whether blocks are pictures, which decode to pixels and not to bytes.
+    pub(crate) fn is_picture(self) -> bool {
+        matches!(self, Codec::Jpeg | Codec::WebP | Codec::Lerc)
+    }
+
+    /// Whether FillOrder is nothing to the codec.
+    pub(crate) fn has_own_bit_order(self) -> bool {
+        self == Codec::Jpeg
     }
 
     /// Whether data that holds more than the buffer does gives its beginning,
@@ -97,6 +141,14 @@ impl Codec {
             // A block of 4 bytes for 128 KiB.
             Codec::Zstd => 32 << 10,
             Codec::PackBits => 64,
+            // What repeats costs next to nothing.
+            Codec::Lzma => 32 << 10,
+            // One bit for a row like the one before; more is no image.
+            Codec::Fax { .. } => 16 << 10,
+            // Two bits for a block of 64 samples, fewer in progressive pictures.
+            Codec::Jpeg => 4 << 10,
+            // A picture of one colour has no length.
+            Codec::WebP | Codec::Lerc => 1 << 20,
             Codec::NotBuilt(_) | Codec::Unknown(_) => 0,
         }
     }
@@ -116,6 +168,8 @@ pub(crate) struct Inflater {
     deflate: libdeflater::Decompressor,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
     lzw: lzw::Lzw,
+    /// A JPEG stream with its tables.
+    jpeg_stream: Vec<u8>,
 }
 
 impl Inflater {
@@ -124,6 +178,7 @@ impl Inflater {
             deflate: libdeflater::Decompressor::new(),
             zstd: None,
             lzw: lzw::Lzw::new(),
+            jpeg_stream: Vec::new(),
         }
     }
 
@@ -170,10 +225,16 @@ impl Inflater {
                 })
             }
             Codec::PackBits => Ok(packbits::decompress(input, out)),
-            Codec::NotBuilt(_) | Codec::Unknown(_) => Err(Failure::Damaged(format!(
-                "{} cannot be decompressed",
-                codec.name()
-            ))),
+            Codec::Lzma => lzma::decompress(input, out).map_err(Failure::Damaged),
+            Codec::Fax { cols, is_group_4 } => {
+                fax::decompress(input, cols, is_group_4, out).map_err(Failure::Damaged)
+            }
+            Codec::Jpeg | Codec::WebP | Codec::Lerc | Codec::NotBuilt(_) | Codec::Unknown(_) => {
+                Err(Failure::Damaged(format!(
+                    "{} cannot be decompressed",
+                    codec.name()
+                )))
+            }
         }
     }
 }
