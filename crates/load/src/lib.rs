@@ -27,7 +27,7 @@ pub use error::{BoxError, Error, Result, SourcePlace};
 pub use loader::{Fetched, Loader, LoaderOptions, RasterOpener, ReadStats, Skipped};
 pub use memory::{MemoryRaster, MemoryRasters};
 pub use open::{Rasters, RastersOptions};
-pub use params::{BandParams, Fuse, Overviews, Resampling, WarpScale};
+pub use params::{BandParams, Fuse, Overviews, Resampling, Scaling, WarpScale};
 pub use plan::{ChunkTask, ReadEstimate, ReadPlan, SourcePlan, SourceRead};
 pub use reader::{BandInfo, Blocks, Level, MaskKind, RasterInfo, RasterReader, ReadCost};
 pub use source::RasterSource;

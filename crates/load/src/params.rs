@@ -10,6 +10,7 @@ use datacube_model::{DType, Number, near_names};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::reader::BandInfo;
 
 /// How values between source pixels are found; the names are GDAL's.
 ///
@@ -227,6 +228,38 @@ pub enum Fuse {
     FirstValid,
 }
 
+/// Which values come out: those that files store, or what they stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Scaling {
+    /// What is stored.
+    #[default]
+    Stored,
+    /// Stored value times scale plus offset, both as each file's header states
+    /// them; a file that states none is taken as it is.
+    File,
+    /// The same with a scale and offset that are given, whatever files state.
+    Given {
+        /// What stored values are multiplied by.
+        scale: f64,
+        /// What is added to that.
+        offset: f64,
+    },
+}
+
+impl Scaling {
+    /// Scale and offset for a band; `None` where values stay as they are.
+    pub(crate) fn of(self, band: &BandInfo) -> Option<(f64, f64)> {
+        let (scale, offset) = match self {
+            Scaling::Stored => return None,
+            Scaling::File => (band.scale, band.offset),
+            Scaling::Given { scale, offset } => (scale, offset),
+        };
+        ((scale, offset) != (1.0, 0.0)).then_some((scale, offset))
+    }
+}
+
 /// How one measurement is loaded.
 ///
 /// ```
@@ -254,6 +287,11 @@ pub struct BandParams {
     pub overviews: Overviews,
     /// How members of a plane become one image; default first valid.
     pub fuse: Fuse,
+    /// Whether scale and offset are applied, before resampling; default no.
+    /// Missing pixels are told by their stored value, and are NaN or `nodata`
+    /// in what comes out.
+    #[serde(default)]
+    pub scaling: Scaling,
 }
 
 impl BandParams {
@@ -267,6 +305,7 @@ impl BandParams {
             warp_scale: WarpScale::default(),
             overviews: Overviews::default(),
             fuse: Fuse::default(),
+            scaling: Scaling::default(),
         }
     }
 
@@ -305,6 +344,13 @@ impl BandParams {
         self
     }
 
+    /// Sets whether scale and offset are applied.
+    #[must_use]
+    pub fn with_scaling(mut self, scaling: Scaling) -> Self {
+        self.scaling = scaling;
+        self
+    }
+
     /// The value of pixels that no source gives: the nodata; without one NaN
     /// for floats, and 0 for integers and bool.
     pub fn fill(&self) -> Number {
@@ -329,6 +375,21 @@ impl BandParams {
                 "measurement `{}` is bool, which resampling `{}` cannot interpolate; use nearest \
                  or mode",
                 self.name, self.resampling
+            )));
+        }
+        if self.scaling != Scaling::Stored && !self.dtype.is_float() {
+            return Err(Error::invalid(format!(
+                "measurement `{}` is loaded as {}, which cannot hold what scale and offset make \
+                 of its values; load it as float32 or float64",
+                self.name, self.dtype
+            )));
+        }
+        if let Scaling::Given { scale, offset } = self.scaling
+            && !(scale.is_finite() && offset.is_finite())
+        {
+            return Err(Error::invalid(format!(
+                "measurement `{}` has scale {scale} and offset {offset}; both have to be finite",
+                self.name
             )));
         }
         match self.nodata {
@@ -425,6 +486,14 @@ mod tests {
             "{error}"
         );
         assert!(refused(BandParams::new("z", DType::Complex64)).contains("complex64"));
+        let scaled = BandParams::new("red", DType::UInt16).with_scaling(Scaling::File);
+        assert!(refused(scaled).contains("load it as float32"));
+        let scaling = Scaling::Given {
+            scale: f64::NAN,
+            offset: 0.0,
+        };
+        let scaled = BandParams::new("red", DType::Float32).with_scaling(scaling);
+        assert!(refused(scaled).contains("both have to be finite"));
         let flag = BandParams::new("f", DType::Bool).with_resampling(Resampling::Average);
         assert!(refused(flag).contains("cannot interpolate"));
     }

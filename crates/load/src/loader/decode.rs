@@ -35,6 +35,7 @@ struct FuseScratch {
 
 struct SourceScratch {
     pixels: PixelBuffer,
+    scaled: PixelBuffer,
     converted: PixelBuffer,
     mask: PixelBuffer,
     marks: Vec<u8>,
@@ -46,6 +47,7 @@ impl Default for SourceScratch {
     fn default() -> Self {
         SourceScratch {
             pixels: PixelBuffer::empty(DType::UInt8),
+            scaled: PixelBuffer::empty(DType::Float64),
             converted: PixelBuffer::empty(DType::UInt8),
             mask: PixelBuffer::empty(DType::Bool),
             marks: Vec::new(),
@@ -62,6 +64,8 @@ struct Part<'a> {
     plan: ReadPlan,
     blocks: &'a Blocks,
     mask: Option<&'a Blocks>,
+    /// Scale and offset, where they are applied.
+    scaling: Option<(f64, f64)>,
 }
 
 impl Loader {
@@ -196,6 +200,10 @@ impl Loader {
                 plan,
                 blocks,
                 mask,
+                scaling: blocks
+                    .band()
+                    .and_then(|band| reader.info().band(band).ok())
+                    .and_then(|band| params.scaling.of(band)),
             };
             match part.put(&mut scratch.source, task, &mut mosaic) {
                 Ok(()) if prepared.plan.is_paste() => stats.pasted += 1,
@@ -233,7 +241,7 @@ impl Part<'_> {
                 with_pixel_type!(
                     pixels.dtype(),
                     S => match pixels.as_slice::<S>() {
-                        Some(pixels) => self.put_typed::<S, D>(pixels, scratch, task, mosaic),
+                        Some(pixels) => self.put_scaled::<S, D>(pixels, scratch, task, mosaic),
                         None => Err(Error::Internal("a buffer is not of its own type".into())),
                     },
                     otherwise Err(Error::unsupported_in(
@@ -247,7 +255,8 @@ impl Part<'_> {
         result
     }
 
-    fn put_typed<S: Sample, D: Sample>(
+    /// Applies scale and offset, if that is asked for.
+    fn put_scaled<S: Sample, D: Sample>(
         &self,
         pixels: &[S],
         scratch: &mut SourceScratch,
@@ -255,6 +264,36 @@ impl Part<'_> {
         mosaic: &mut Mosaic<'_, D>,
     ) -> Result<()> {
         let missing = Missing::<S>::new(self.prepared.plan.nodata);
+        let Some((scale, offset)) = self.scaling else {
+            return self.put_typed::<S, D>(pixels, missing, scratch, task, mosaic);
+        };
+        let any_missing = missing.mark(pixels, &mut scratch.marks);
+        let mut buffer = std::mem::replace(&mut scratch.scaled, PixelBuffer::empty(DType::Float64));
+        let result = converted_to::<S, f64>(pixels, &mut buffer).and_then(|scaled| {
+            for value in scaled.iter_mut() {
+                *value = *value * scale + offset;
+            }
+            if any_missing {
+                for (value, &mark) in scaled.iter_mut().zip(&scratch.marks) {
+                    if mark != 0 {
+                        *value = f64::NAN;
+                    }
+                }
+            }
+            self.put_typed::<f64, D>(scaled, Missing::Nan(None), scratch, task, mosaic)
+        });
+        scratch.scaled = buffer;
+        result
+    }
+
+    fn put_typed<S: Sample, D: Sample>(
+        &self,
+        pixels: &[S],
+        missing: Missing<S>,
+        scratch: &mut SourceScratch,
+        task: &ChunkTask,
+        mosaic: &mut Mosaic<'_, D>,
+    ) -> Result<()> {
         let origin = (task.window.rows.start, task.window.cols.start);
         let paste = self
             .prepared

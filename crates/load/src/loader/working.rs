@@ -47,7 +47,7 @@ pub(super) fn working_type(src: DType, out: DType, keeps_values: bool) -> Workin
 pub(super) fn converted_to<'a, S: Sample, W: Sample>(
     pixels: &[S],
     buffer: &'a mut PixelBuffer,
-) -> Result<&'a [W]> {
+) -> Result<&'a mut [W]> {
     let shape = Shape2d {
         rows: 1,
         cols: pixels.len(),

@@ -48,7 +48,7 @@ struct Decoder {
 impl Decoder {
     fn new() -> Result<Self, String> {
         // SAFETY: it takes a constant of its own and gives a handle or null.
-        let handle = unsafe { tj::tj3Init(tj::TJINIT_TJINIT_DECOMPRESS as c_int) };
+        let handle = unsafe { tj::tj3Init(tj::TJINIT_TJINIT_DECOMPRESS.cast_signed()) };
         let decoder = Decoder {
             handle: NonNull::new(handle).ok_or("there is no memory for a JPEG decoder")?,
         };
@@ -58,7 +58,7 @@ impl Decoder {
             (tj::TJPARAM_TJPARAM_MAXMEMORY, MAX_MEGABYTES),
         ] {
             // SAFETY: the handle is alive, and both are plain numbers.
-            if unsafe { tj::tj3Set(decoder.handle.as_ptr(), parameter as c_int, value) } != 0 {
+            if unsafe { tj::tj3Set(decoder.handle.as_ptr(), parameter.cast_signed(), value) } != 0 {
                 return Err(decoder.problem());
             }
         }
@@ -100,7 +100,7 @@ impl Decoder {
             (3, false) => tj::TJCS_TJCS_RGB,
             _ => tj::TJCS_TJCS_CMYK,
         };
-        if found != expected as c_int {
+        if found != expected.cast_signed() {
             return Err(format!(
                 "it is a JPEG picture of other colours than {} samples",
                 picture.samples
@@ -155,7 +155,7 @@ impl Decoder {
 
     fn get(&self, parameter: tj::TJPARAM) -> c_int {
         // SAFETY: the handle is alive.
-        unsafe { tj::tj3Get(self.handle.as_ptr(), parameter as c_int) }
+        unsafe { tj::tj3Get(self.handle.as_ptr(), parameter.cast_signed()) }
     }
 
     /// What the library says of the last call.
