@@ -138,3 +138,32 @@ fn what_is_no_raster_is_an_error_with_its_name() {
     assert_eq!(status, 2);
     assert!(message.contains("<FILES>"), "{message}");
 }
+
+/// What a load wrote is read back, and a Zarr array holds what a GeoTIFF does.
+#[test]
+fn both_formats_of_a_load_hold_the_same() {
+    let archive = Archive::indexed();
+    let mut found = Vec::new();
+    for (output, raster) in [("red.tif", "red.tif"), ("red.zarr", "red.zarr/red")] {
+        let path = archive.text(output);
+        let load = ["load", "tiny", "--measurements", "red", "--output"];
+        archive.run(&[&load[..], &[path.as_str()]].concat());
+        let said = archive.run(&["raster", "info", "--checksum", "-f", "json", raster]);
+        let said: Value = serde_json::from_str(&said).expect("one array");
+        found.push(said[0].clone());
+    }
+    let [tiff, zarr] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        (&tiff["driver"], &zarr["driver"]),
+        (&json!("GTiff"), &json!("Zarr"))
+    );
+    for same in ["sha256", "rows", "cols", "crs", "affine", "bounds"] {
+        assert_eq!(tiff[same], zarr[same], "{same}");
+        assert!(!zarr[same].is_null(), "{same}");
+    }
+    let (tiff, zarr) = (&tiff["bands"], &zarr["bands"]);
+    assert_eq!(tiff.as_array().map(Vec::len), zarr.as_array().map(Vec::len));
+    assert_eq!(tiff[0]["nodata"], zarr[0]["nodata"]);
+}

@@ -7,13 +7,12 @@
 use std::sync::Arc;
 
 use datacube_geo::PixelWindow;
-use datacube_load::{
-    LoaderOptions, PixelBuffer, RasterInfo, RasterReader, Rasters, RastersOptions,
-};
+use datacube_load::{PixelBuffer, RasterInfo, RasterReader, Rasters, RastersOptions};
 use datacube_model::DType;
 use sha2::{Digest, Sha256};
 
 use crate::runtime::block_on;
+use crate::stores::stores;
 use crate::{Error, Result};
 
 /// Decoded pixels that are held at a time while they are hashed.
@@ -40,11 +39,10 @@ impl Default for RasterFiles {
 }
 
 impl RasterFiles {
-    /// Over the stores that a load reads from.
+    /// Over the stores of the process, see [`crate::stores`].
     pub fn new() -> Self {
-        let stores = LoaderOptions::default().stores;
         RasterFiles {
-            rasters: Rasters::new(stores, &RastersOptions::default()),
+            rasters: Rasters::new(stores().clone(), &RastersOptions::default()),
         }
     }
 

@@ -20,6 +20,7 @@ mod reader;
 mod source;
 mod store;
 mod warp;
+mod zarr;
 
 pub use archive::{Archive, ArchiveBuilder, Scene, coverage_window, footprint_window};
 pub use buffer::{Pixel, PixelBuffer, fill_bytes};

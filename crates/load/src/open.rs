@@ -10,6 +10,7 @@ use crate::cog::{CogReader, Shared};
 use crate::error::Result;
 use crate::reader::RasterReader;
 use crate::store::{Location, StoreRegistry};
+use crate::zarr::{Address, ZarrReader};
 
 /// How much [`Rasters`] may keep in memory.
 #[derive(Clone, Debug)]
@@ -63,16 +64,20 @@ impl Rasters {
         }
     }
 
-    /// Opens the raster at `uri`, an absolute path or a URL.
+    /// Opens the raster at `uri`, an absolute path or a URL: a GeoTIFF, or an
+    /// array of a Zarr store as `STORE.zarr/ARRAY` or `STORE.zarr#ARRAY`.
     ///
-    /// Headers are cached: a second call for the same file reads nothing, and
-    /// two calls at once read once. A file that changed is noticed.
+    /// Headers of GeoTIFFs are cached: a second call for the same file reads
+    /// nothing, and two calls at once read once. A file that changed is noticed.
     ///
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Unsupported`] for schemes
     /// and formats that are not built, [`crate::Error::Unreadable`] for a
     /// broken header, [`crate::Error::Store`].
     pub async fn open(&self, uri: &str) -> Result<Arc<dyn RasterReader>> {
+        if let Some(address) = Address::parse(uri) {
+            return self.open_zarr(address, None).await;
+        }
         self.open_at(self.stores.locate(uri)?).await
     }
 
@@ -82,7 +87,19 @@ impl Rasters {
     /// # Errors
     /// As [`Rasters::open`], and for a name that nobody registered.
     pub async fn open_signed(&self, uri: &str, signer: &str) -> Result<Arc<dyn RasterReader>> {
+        if let Some(address) = Address::parse(uri) {
+            return self.open_zarr(address, Some(signer)).await;
+        }
         self.open_at(self.stores.locate_signed(uri, signer)?).await
+    }
+
+    async fn open_zarr(
+        &self,
+        address: Address,
+        signer: Option<&str>,
+    ) -> Result<Arc<dyn RasterReader>> {
+        let reader = ZarrReader::open(self.stores.clone(), address, signer).await?;
+        Ok(Arc::new(reader))
     }
 
     async fn open_at(&self, location: Location) -> Result<Arc<dyn RasterReader>> {
