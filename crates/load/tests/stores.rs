@@ -107,6 +107,36 @@ fn a_chunk_takes_one_request_for_the_header_and_one_for_blocks_that_lie_together
     }
 }
 
+#[test]
+fn what_is_set_later_holds_for_headers_that_are_known() {
+    let server = StoreServer::start(files(), wants_payer);
+    let stores = s3(&server, paying());
+    let loader = Loader::new(LoaderOptions::default().stores(stores.clone()));
+    let archive = archive(URI, None);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let fetch = |rows: std::ops::Range<usize>| {
+        let task = archive
+            .plan_chunk(0, 0, PixelWindow::new(rows, 0..320))
+            .unwrap();
+        runtime
+            .block_on(loader.fetch(&archive, &task))
+            .map(|fetched| fetched.requests())
+    };
+    assert_eq!(fetch(0..16).unwrap(), 2);
+    let set = |access: S3Access| {
+        let access = access.with_endpoint(server.url());
+        stores.configure(options().with_s3(access)).unwrap();
+    };
+    set(keys());
+    let text = fetch(100..116).unwrap_err().to_string();
+    assert!(text.contains("set requester pays"), "{text}");
+    set(paying());
+    assert_eq!(fetch(100..116).unwrap(), 1);
+}
+
 /// Loads from a server that fails in one way, and counts its failures.
 fn survives(name: &str, server: &StoreServer, stores: &StoreRegistry, uri: &str) {
     let pixels = load(stores, uri).unwrap_or_else(|error| panic!("{name}: {error}"));

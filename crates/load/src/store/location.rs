@@ -15,19 +15,18 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
 use url::Url;
 
-use super::Inner;
+use super::address::Object;
 use super::call::{AccessFacts, Call, Outcome};
 use super::fault::explain;
+use super::inner::Inner;
 use super::pause::Pauses;
+use super::ranges::{cost_of, merge, to_usize};
 use super::sign::{Patched, Signer};
 use crate::error::{Error, Result};
 use crate::reader::ReadCost;
 
 /// Requests of one call that run at the same time.
 const PARALLEL_REQUESTS: usize = 8;
-/// A merged request grows no further than this, so that a large read is spread
-/// over several requests.
-const MERGED_BYTES: u64 = 8 << 20;
 /// Bytes that may be read for nothing to save a request.
 const LOCAL_GAP: u64 = 16 << 10;
 const REMOTE_GAP: u64 = 256 << 10;
@@ -101,6 +100,8 @@ pub(super) struct Target {
     pub(super) path: Path,
     /// The address on a server, as it was given.
     pub(super) url: Option<Url>,
+    /// The object in a bucket or container.
+    pub(super) object: Option<Object>,
 }
 
 impl fmt::Debug for Location {
@@ -168,8 +169,13 @@ impl Location {
         let Source::Plain(target) = &self.source else {
             return Err(Error::invalid_for(&self.uri, "is no object of a bucket"));
         };
+        let object = target.object.clone().map(|object| Object {
+            path: path.clone(),
+            ..object
+        });
         let target = Target {
             path: path.clone(),
+            object,
             ..target.clone()
         };
         let source = Source::Plain(target);
@@ -346,7 +352,7 @@ impl Location {
     /// Where the file is now, signed if it has to be.
     async fn target(&self) -> Result<(Target, Option<Patched>)> {
         match &self.source {
-            Source::Plain(target) => Ok((target.clone(), None)),
+            Source::Plain(target) => Ok((self.shared.renewed(target)?, None)),
             Source::Signed { uri, name, signer } => {
                 let web = self.shared.web()?;
                 let patched = signer.sign(name, uri, &web).await?;
@@ -477,63 +483,10 @@ async fn once(
     })
 }
 
-fn cost_of(merged: &[Range<u64>]) -> ReadCost {
-    ReadCost {
-        bytes: merged.iter().map(|range| range.end - range.start).sum(),
-        requests: merged.len() as u64,
-        cached_blocks: 0,
-    }
-}
-
-/// Sorted ranges that cover `ranges`, joined where at most `gap` bytes lie
-/// between them and the result stays below [`MERGED_BYTES`].
-fn merge(ranges: &[Range<u64>], gap: u64) -> Vec<Range<u64>> {
-    let mut sorted: Vec<Range<u64>> = ranges.to_vec();
-    sorted.sort_unstable_by_key(|range| (range.start, range.end));
-    let mut merged: Vec<Range<u64>> = Vec::with_capacity(sorted.len());
-    for range in sorted {
-        match merged.last_mut() {
-            // One inside the other has to share a request, however long it is.
-            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
-            Some(last)
-                if range.start - last.end <= gap && range.end - last.start <= MERGED_BYTES =>
-            {
-                last.end = range.end;
-            }
-            _ => merged.push(range),
-        }
-    }
-    merged
-}
-
-/// An offset within bytes that are in memory.
-fn to_usize(offset: u64) -> usize {
-    usize::try_from(offset).expect("offsets into a buffer fit a usize")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::StoreRegistry;
-
-    #[test]
-    fn merging_joins_what_is_close() {
-        let check = |ranges: &[Range<u64>], expected: &[(u64, u64)]| {
-            let merged: Vec<(u64, u64)> = merge(ranges, 10)
-                .iter()
-                .map(|range| (range.start, range.end))
-                .collect();
-            assert_eq!(merged, expected);
-        };
-        check(&[], &[]);
-        check(&[20..30, 0..10], &[(0, 30)]);
-        check(&[0..10, 21..30], &[(0, 10), (21, 30)]);
-        check(&[0..10, 5..7, 8..12], &[(0, 12)]);
-        check(
-            &[0..MERGED_BYTES, MERGED_BYTES..MERGED_BYTES + 1],
-            &[(0, MERGED_BYTES), (MERGED_BYTES, MERGED_BYTES + 1)],
-        );
-    }
 
     #[tokio::test]
     async fn reads_ranges_and_notices_a_change() {

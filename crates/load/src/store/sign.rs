@@ -297,7 +297,7 @@ mod tests {
         };
         let server = datacube_testkit::StoreServer::start([], move |asked| Some(answer(asked.n)));
         let options = crate::store::StoreOptions::default();
-        let transport = crate::store::Transport::new(&options, Arc::default()).unwrap();
+        let transport = crate::store::transport::Transport::new(&options, Arc::default()).unwrap();
         let web = Web {
             transport: Arc::new(transport),
             retries: 0,

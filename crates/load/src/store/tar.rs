@@ -10,6 +10,7 @@ use std::ops::Range;
 use tar::{EntryType, Header, PaxExtensions};
 
 use super::location::{FileVersion, Location};
+use super::ranges::to_usize;
 use crate::error::{Error, Result};
 
 /// Tar files are made of such blocks.
@@ -195,8 +196,4 @@ fn check(header: &Header) -> Result<(), String> {
 /// The name of a member without what means nothing in front.
 fn plain(name: &str) -> &str {
     name.trim_start_matches("./").trim_start_matches('/')
-}
-
-fn to_usize(offset: u64) -> usize {
-    usize::try_from(offset).expect("offsets into a buffer fit a usize")
 }
