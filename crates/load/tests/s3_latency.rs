@@ -20,7 +20,7 @@ struct Peer {
 impl Peer {
     /// Serves `folder`; `None`, and the test skipped, where something is missing.
     fn start(folder: &Path, options: &[&str]) -> Option<Self> {
-        let script = datacube_testkit::shared("peer/s3_latency.py")?;
+        let script = datacube_testkit::shared("../peer/s3_latency.py")?;
         let script = script.to_str().expect("a path in UTF-8");
         let mut python = datacube_testkit::python(script, &["aiohttp"])?;
         // A port that was free a moment ago.

@@ -183,6 +183,13 @@ fn answered(response: reqwest::Response, watch: Watch) -> HttpResponse {
     let (mut parts, body) = http::Response::<reqwest::Body>::from(response).into_parts();
     parts.extensions.insert(FinalUrl(url));
     let left = stated_length(&parts.headers);
+    // Stores want to be told the length by name.
+    if let Some(length) = left
+        && !parts.headers.contains_key(http::header::CONTENT_LENGTH)
+    {
+        let length = http::HeaderValue::from(length);
+        parts.headers.insert(http::header::CONTENT_LENGTH, length);
+    }
     HttpResponse::from_parts(parts, HttpResponseBody::new(Metered { body, watch, left }))
 }
 
