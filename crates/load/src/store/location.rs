@@ -30,6 +30,8 @@ const PARALLEL_REQUESTS: usize = 8;
 /// Bytes that may be read for nothing to save a request.
 const LOCAL_GAP: u64 = 16 << 10;
 const REMOTE_GAP: u64 = 256 << 10;
+/// What a read from the start, up to some limit, is taken to give.
+const UNKNOWN_BYTES: u64 = 1 << 20;
 
 /// Which version of a file an answer came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -395,7 +397,14 @@ impl Location {
         if self.is_local {
             return self.exchange_local(options, n_bytes).await;
         }
-        let _room = self.shared.room(n_bytes).await;
+        // How much of a limit will come is not known, and most files are short.
+        let is_exact = matches!(&options.range, Some(GetRange::Bounded(range)) if range.start > 0);
+        let expected = if is_exact {
+            n_bytes
+        } else {
+            n_bytes.min(UNKNOWN_BYTES)
+        };
+        let _room = self.shared.room(expected).await;
         let retries = self.shared.retries();
         let call = Arc::new(Call::default());
         if let Source::Signed { name, .. } = &self.source {
