@@ -267,7 +267,7 @@ impl Documents {
                 Err(error) => return Ok(Err(error.to_string())),
             };
             let key = array.chunk_key(&[chunk_idx]);
-            let Some(stored) = self.read(key.as_str(), MAX_DOCUMENT_BYTES).await? else {
+            let Some(stored) = self.read_header(key.as_str()).await? else {
                 return Ok(Err("a part of it is not there".to_owned()));
             };
             let decoded = array.codecs().decode(
@@ -287,36 +287,35 @@ impl Documents {
         Ok(Ok(values))
     }
 
-    /// An object of the store; `None` where it is not there.
+    /// An object of the store of at most `limit` bytes; `None` where it is not
+    /// there.
     pub(super) async fn read(&self, key: &str, limit: u64) -> Result<Option<Bytes>> {
         let uri = format!("{}/{key}", self.root.trim_end_matches('/'));
         let location = match &self.signer {
             Some(signer) => self.stores.locate_signed(&uri, signer)?,
             None => self.stores.locate(&uri)?,
         };
-        let (bytes, version) = match location.read_start(limit).await {
+        let bytes = match location.read(limit).await {
             Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
-        *self.cost.lock() += ReadCost {
-            bytes: bytes.len() as u64,
-            requests: 1,
-            cached_blocks: 0,
-        };
-        if version.size > limit {
-            return Err(Error::Exhausted {
-                what: uri,
-                needed: version.size,
-                limit,
-                advice: "write the store in smaller parts".to_owned(),
-            });
-        }
         Ok(Some(bytes))
     }
 
+    /// The same for what belongs to the header, which is accounted for apart.
+    async fn read_header(&self, key: &str) -> Result<Option<Bytes>> {
+        let bytes = self.read(key, MAX_DOCUMENT_BYTES).await?;
+        *self.cost.lock() += ReadCost {
+            bytes: bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            requests: 1,
+            cached_blocks: 0,
+        };
+        Ok(bytes)
+    }
+
     async fn json(&self, key: &str) -> Result<Option<Value>> {
-        let Some(bytes) = self.read(key, MAX_DOCUMENT_BYTES).await? else {
+        let Some(bytes) = self.read_header(key).await? else {
             return Ok(None);
         };
         // zarr-python writes NaN, which is no JSON.

@@ -211,6 +211,19 @@ impl ZarrReader {
         [at, at + 1].map(|at| usize::try_from(self.chunk[at].get()).expect("below the limit"))
     }
 
+    /// Bytes that a chunk takes in memory.
+    fn chunk_bytes(&self) -> u64 {
+        let sides = self.chunk.iter().map(|side| side.get());
+        sides.product::<u64>() * self.dtype.size() as u64
+    }
+
+    /// Bytes that a stored chunk may have: one that nothing compresses, and what
+    /// codecs and the index of shards add.
+    fn most_stored(&self) -> u64 {
+        let n_bytes = self.chunk_bytes();
+        n_bytes + n_bytes / 4 + (64 << 10)
+    }
+
     /// Place of a band in each leading dimension.
     fn leading_of(&self, band: u32) -> Vec<u64> {
         let mut rest = u64::from(band) - 1;
@@ -263,8 +276,7 @@ impl ZarrReader {
             .map_err(|error| fault(error.to_string()))?
             .into_fixed()
             .map_err(|error| fault(error.to_string()))?;
-        let sides = self.chunk.iter().map(|side| side.get());
-        let expected = sides.product::<u64>() * self.dtype.size() as u64;
+        let expected = self.chunk_bytes();
         if decoded.len() as u64 != expected {
             return Err(fault(format!(
                 "it holds {} bytes and its pixels need {expected}",
@@ -291,7 +303,7 @@ impl RasterReader for ZarrReader {
         let fetched: Vec<(usize, usize, Option<Bytes>)> = futures::stream::iter(chunks)
             .map(|(row, col)| async move {
                 let key = self.key(band, row, col);
-                let bytes = self.documents.read(&key, MAX_CHUNK_BYTES).await?;
+                let bytes = self.documents.read(&key, self.most_stored()).await?;
                 Ok::<_, Error>((row, col, bytes))
             })
             .buffered(PARALLEL_CHUNKS)
@@ -369,10 +381,9 @@ impl RasterReader for ZarrReader {
     fn project(&self, level: usize, band: u32, window: PixelWindow) -> Result<ReadCost> {
         self.check(level, band, &window)?;
         let n_chunks = self.chunks_of(&window).len() as u64;
-        let sides = self.chunk.iter().map(|side| side.get());
         Ok(ReadCost {
             // As if nothing were compressed: no metadata says.
-            bytes: n_chunks * sides.product::<u64>() * self.dtype.size() as u64,
+            bytes: n_chunks * self.chunk_bytes(),
             requests: n_chunks,
             cached_blocks: 0,
         })
