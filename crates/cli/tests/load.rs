@@ -65,6 +65,46 @@ fn json_tells_what_it_took() {
 }
 
 #[test]
+fn what_is_larger_than_memory_is_written_under_the_limit() {
+    const LIMIT: u64 = 128 << 20;
+    let archive = Archive::indexed();
+    for name in ["large.zarr", "large.tif"] {
+        let path = archive.text(name);
+        let arguments = [
+            "load",
+            "tiny",
+            "--measurements",
+            "red",
+            "--group-by",
+            "solar_day",
+            "--resolution",
+            "0.2",
+            "--align",
+            "0",
+            "0",
+            "--chunks",
+            "time=1",
+            "--chunks",
+            "y=1024",
+            "--chunks",
+            "x=1024",
+            "--memory-limit",
+            "128MiB",
+            "--json",
+            "--output",
+            &path,
+        ];
+        let summary: Value = serde_json::from_str(&archive.run(&arguments)).expect("one object");
+        let size = |name: &str| summary["sizes"][name].as_u64().expect("a size");
+        assert!(2 * size("time") * size("y") * size("x") > 2 * LIMIT);
+        let peak = summary["peak_memory"].as_u64().expect("a number of bytes");
+        assert!(peak < LIMIT, "{name}: {peak} bytes at most at a time");
+    }
+    let (_, message) = archive.fail(&["load", "tiny", "--memory-limit", "1MB"]);
+    assert!(message.contains("give at least 128"), "{message}");
+}
+
+#[test]
 fn explain_reads_nothing() {
     let archive = Archive::indexed();
     for band in ["red", "nir", "qa"] {

@@ -161,6 +161,14 @@ impl Datacube {
         self
     }
 
+    /// Reads with these options: the stores (instead of the process's own), and
+    /// how much memory headers and blocks may take. Caches begin empty.
+    #[must_use]
+    pub fn with_loader(mut self, options: LoaderOptions) -> Self {
+        self.loader = Arc::new(Loader::new(options));
+        self
+    }
+
     /// The stores that documents and pixels are read from.
     pub fn stores(&self) -> &StoreRegistry {
         self.loader.stores()

@@ -56,8 +56,9 @@ pub use datacube_compute::{Cube, DataArray};
 pub use datacube_geo as geo;
 pub use datacube_index as index;
 pub use datacube_load::{
-    AssumeRole, BandInfo, HostStats, Level, MaskKind, Overviews, RasterInfo, Resampling, S3Access,
-    SignedUrl, Signer, Signing, StoreOptions, StoreRegistry, StoreStats, WarpScale,
+    AssumeRole, BandInfo, HostStats, Level, LoaderOptions, MaskKind, Overviews, RasterInfo,
+    RastersOptions, Resampling, S3Access, SignedUrl, Signer, Signing, StoreOptions, StoreRegistry,
+    StoreStats, WarpScale,
 };
 pub use datacube_model as model;
 

@@ -39,6 +39,16 @@ impl RastersOptions {
         self
     }
 
+    /// Keeps at most `bytes` of both together, where that is less than now: a
+    /// fifth of it for headers.
+    #[must_use]
+    pub fn within(mut self, bytes: u64) -> Self {
+        let headers = bytes / 5;
+        self.header_cache_bytes = self.header_cache_bytes.min(headers);
+        self.block_cache_bytes = self.block_cache_bytes.min(bytes - headers);
+        self
+    }
+
     /// Sets the bound on decoded blocks kept; 0 keeps none.
     #[must_use]
     pub fn block_cache_bytes(mut self, bytes: u64) -> Self {

@@ -108,7 +108,7 @@ pub(crate) struct LoadArgs {
     /// Workers (default: one for each core)
     #[arg(long, help_heading = "Computing")]
     pub(crate) workers: Option<usize>,
-    /// Most memory to use, such as 2GiB (default: what is free)
+    /// Most memory to use, all together, such as 2GiB (default: that of the machine)
     #[arg(long, value_name = "SIZE", help_heading = "Computing")]
     pub(crate) memory_limit: Option<String>,
 

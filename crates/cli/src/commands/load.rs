@@ -18,12 +18,15 @@ use datacube::model::{MaskExpression, MaskRequest};
 use datacube::{Cube, DataArray, Datacube, HasGeoBox, LoadOptions, ResamplingSpec, TimeTerm};
 use serde_json::json;
 
+use super::memory::Memory;
 use crate::args::LoadArgs;
 use crate::output;
 
 pub(crate) fn run(dc: &Datacube, args: &LoadArgs) -> Result<ExitCode> {
     let started = Instant::now();
     super::stores::configure(&args.stores)?;
+    let memory = Memory::of(args)?;
+    let dc = &memory.limit_caches(dc.clone());
     let kind = args.output.as_deref().map(OutputKind::of).transpose()?;
     let masks = parse_masks(dc, args)?;
     let expressions = parse_expressions(args)?;
@@ -39,7 +42,7 @@ pub(crate) fn run(dc: &Datacube, args: &LoadArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
 
-    let cluster = cluster(args)?;
+    let cluster = memory.cluster(args)?;
     let bar = ProgressBar::new();
     let observer: &dyn Observer = if args.json { &() } else { &bar };
     let computing = Instant::now();
@@ -329,17 +332,6 @@ fn select(
         return Ok(result.select(&wanted)?);
     }
     Ok(result)
-}
-
-fn cluster(args: &LoadArgs) -> Result<LocalCluster> {
-    let mut builder = LocalCluster::builder();
-    if let Some(workers) = args.workers {
-        builder = builder.n_workers(workers).threads_per_worker(1);
-    }
-    if let Some(limit) = &args.memory_limit {
-        builder = builder.memory_limit(limit.as_str())?;
-    }
-    Ok(builder.start()?)
 }
 
 struct Written {

@@ -4,6 +4,7 @@ pub(crate) mod dataset;
 mod definitions;
 mod load;
 mod manual;
+mod memory;
 mod metadata;
 mod product;
 mod raster;

@@ -29,6 +29,7 @@ pub struct LocalClusterBuilder {
     n_workers: Option<usize>,
     threads_per_worker: Option<usize>,
     memory_limit: MemoryLimit,
+    total_memory_limit: Option<MemoryLimit>,
     fetch_ahead: Option<u64>,
     name: Option<String>,
 }
@@ -63,6 +64,21 @@ impl LocalClusterBuilder {
         Error: From<L::Error>,
     {
         self.memory_limit = limit.try_into()?;
+        self.total_memory_limit = None;
+        Ok(self)
+    }
+
+    /// Memory of all workers together, instead of [`Self::memory_limit`] of
+    /// each; written alike, with `"auto"` for all memory of the machine.
+    ///
+    /// # Errors
+    /// A text that is no limit.
+    pub fn total_memory_limit<L>(mut self, limit: L) -> Result<Self>
+    where
+        L: TryInto<MemoryLimit>,
+        Error: From<L::Error>,
+    {
+        self.total_memory_limit = Some(limit.try_into()?);
         Ok(self)
     }
 
@@ -92,7 +108,8 @@ impl LocalClusterBuilder {
                 "a cluster needs at least one worker of one thread".to_owned(),
             ));
         }
-        if let MemoryLimit::Fraction(fraction) = self.memory_limit
+        if let MemoryLimit::Fraction(fraction) =
+            self.total_memory_limit.unwrap_or(self.memory_limit)
             && !(fraction > 0.0 && fraction <= 1.0)
         {
             return Err(Error::Invalid(format!(
@@ -102,8 +119,14 @@ impl LocalClusterBuilder {
         let name = self
             .name
             .unwrap_or_else(|| format!("{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
-        let worker_memory = self.memory_limit.per_worker(threads_per_worker, cores);
-        let limit = worker_memory.map(|bytes| bytes.saturating_mul(n_workers as u64));
+        let limit = match self.total_memory_limit {
+            Some(limit) => limit.total_bytes(),
+            None => self
+                .memory_limit
+                .per_worker(threads_per_worker, cores)
+                .map(|bytes| bytes.saturating_mul(n_workers as u64)),
+        };
+        let worker_memory = limit.map(|bytes| bytes / n_workers as u64);
         let quarter = limit.map_or(u64::MAX, |limit| limit / 4);
         let fetch_ahead = self.fetch_ahead.unwrap_or(FETCH_AHEAD.min(quarter));
         let refused =
@@ -188,6 +211,22 @@ mod tests {
         assert_eq!(shape(8, Some(3), None), (3, 3));
         assert_eq!(shape(8, None, Some(3)), (2, 3));
         assert_eq!(shape(2, None, Some(3)), (1, 3));
+    }
+
+    #[test]
+    fn a_total_is_shared_by_the_workers() {
+        let limit = |builder: LocalClusterBuilder| {
+            let cluster = builder.n_workers(3).threads_per_worker(1).start().unwrap();
+            (cluster.shared.worker_memory, cluster.shared.memory_limit())
+        };
+        let each = LocalCluster::builder().memory_limit("300MB").unwrap();
+        assert_eq!(limit(each), (Some(300_000_000), Some(900_000_000)));
+        let together = LocalCluster::builder().total_memory_limit("300MB").unwrap();
+        assert_eq!(limit(together), (Some(100_000_000), Some(300_000_000)));
+        let half_over = LocalCluster::builder()
+            .total_memory_limit(MemoryLimit::Fraction(1.5))
+            .unwrap();
+        assert!(half_over.start().is_err());
     }
 
     #[test]

@@ -50,6 +50,12 @@ pub enum MemoryLimit {
 }
 
 impl MemoryLimit {
+    /// Bytes for all that runs on this machine; `None` for no limit, and where
+    /// the system does not tell how much there is.
+    pub fn total_bytes(self) -> Option<u64> {
+        self.per_worker(1, 1)
+    }
+
     /// Bytes for each of `workers` workers of `threads` threads on a machine
     /// of `cores` cores.
     ///
