@@ -89,9 +89,9 @@ pub trait RasterReader: Debug + Send + Sync {
 pub struct RasterInfo {
     /// The file's address, as it was asked for.
     pub uri: String,
-    /// Size of the file in bytes.
+    /// Size of the file in bytes; 0 where it is no single file.
     pub size: u64,
-    /// The format's name: `GTiff`, as GDAL calls it.
+    /// The format's name as GDAL calls it: `GTiff`, `Zarr`.
     pub driver: &'static str,
     /// Rows and columns at full resolution.
     pub shape: Shape2d,

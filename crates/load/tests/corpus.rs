@@ -459,6 +459,7 @@ async fn other_files_are_read_right_or_refused_by_name() {
         let Some(tally) = check_corpus(corpus, "manifest.json", &["extended"]).await else {
             return;
         };
+        assert!(tally.right >= 32, "{} read right", tally.right);
     }
 }
 

@@ -71,7 +71,9 @@ fn describe(info: &RasterInfo) -> Row {
     };
     put("file", info.uri.as_str().into());
     put("driver", info.driver.into());
-    put("bytes", info.size.into());
+    if info.size > 0 {
+        put("bytes", info.size.into());
+    }
     put("rows", info.shape.rows.into());
     put("cols", info.shape.cols.into());
     put("crs", info.crs.as_ref().map(ToString::to_string).into());
@@ -95,7 +97,9 @@ fn describe(info: &RasterInfo) -> Row {
     put("mask", mask);
     if let Some(level) = info.levels.first() {
         put("compression", level.compression.into());
-        put("predictor", level.predictor.into());
+        if info.driver == "GTiff" {
+            put("predictor", level.predictor.into());
+        }
         put(
             "blocks",
             json!({ "rows": level.block_shape.rows, "cols": level.block_shape.cols }),

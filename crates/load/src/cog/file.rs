@@ -422,7 +422,11 @@ fn not_a_tiff(uri: &str, start: &[u8]) -> Error {
     ];
     let known = NAMES.iter().find(|(magic, _)| start.starts_with(magic));
     match known {
-        Some((_, name)) => Error::unsupported_in(uri, format!("it is {name}, which"), "GeoTIFF"),
+        Some((_, name)) => Error::unsupported_in(
+            uri,
+            format!("it is {name}, which"),
+            "GeoTIFF, and Zarr as STORE.zarr/ARRAY",
+        ),
         None => {
             let start: Vec<String> = start
                 .iter()
