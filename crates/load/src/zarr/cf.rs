@@ -222,7 +222,8 @@ mod tests {
             let found = crs(&[&attrs], dims.0, dims.1).unwrap();
             assert_eq!(found.and_then(|crs| crs.epsg()), epsg, "{attrs:?}");
         };
-        let wkt = Crs::from_epsg(32655).unwrap().to_wkt().unwrap();
+        let crs_of_zone = Crs::from_epsg(32655).unwrap();
+        let wkt = crs_of_zone.to_wkt();
         check(json!({ "crs_wkt": wkt }), ("y", "x"), Some(32655));
         check(json!({ "spatial_ref": wkt }), ("y", "x"), Some(32655));
         check(json!({ "proj:epsg": 3577 }), ("y", "x"), Some(3577));
