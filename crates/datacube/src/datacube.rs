@@ -6,9 +6,10 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use datacube_compute::{Cube, Engine, default_engine};
+use datacube_compute::{Compute, Cube, Engine, Event, Observer, RunReport, default_engine};
 use datacube_geo::GeoBox;
 use datacube_index::{ArchiveReport, Index, IndexExt, IndexInfo, InitOptions, InitOutcome, Query};
 use datacube_load::{Loader, LoaderOptions, S3Access, StoreRegistry, StoreStats};
@@ -20,8 +21,9 @@ use uuid::Uuid;
 use crate::admin::{self, DefinitionOptions, MatchOptions};
 use crate::config::{self, ConfigOptions, Origin, Resolved};
 use crate::documents::DocumentOutcome;
-use crate::load_options::{DatasetQuery, LoadOptions};
+use crate::load_options::{DatasetQuery, LoadOptions, ProgressHook};
 use crate::opened::Opened;
+use crate::stac::StacItems;
 use crate::stores::stores;
 use crate::{Error, Result, load, runtime};
 
@@ -425,13 +427,20 @@ impl Datacube {
     /// # Source
     /// datacube-core, `Datacube.load`.
     pub fn load(&self, options: LoadOptions) -> Result<Cube> {
+        Ok(self.load_with_report(options)?.0)
+    }
+
+    /// [`Datacube::load`], and what reading took: among other things the sources
+    /// that were left out. Of a lazy cube, of which nothing is read yet, the report
+    /// is empty; [`Compute`] gives that of its computing.
+    ///
+    /// # Errors
+    /// As [`Datacube::load`].
+    pub fn load_with_report(&self, options: LoadOptions) -> Result<(Cube, RunReport)> {
         let cube = self.clone();
-        let (planned, is_lazy) = runtime::block_on(cube.plan(options))?;
-        if is_lazy {
-            Ok(planned)
-        } else {
-            self.compute(&planned)
-        }
+        let then = Then::of(&options)?;
+        let planned = runtime::block_on(cube.plan(options))?;
+        self.finish(planned, &then)
     }
 
     /// [`Datacube::load`], awaited.
@@ -441,22 +450,40 @@ impl Datacube {
     pub async fn load_async(&self, options: LoadOptions) -> Result<Cube> {
         let cube = self.clone();
         runtime::spawn(async move {
-            let computing = cube.clone();
-            let (planned, is_lazy) = cube.plan(options).await?;
-            if is_lazy {
-                return Ok(planned);
-            }
-            tokio::task::spawn_blocking(move || computing.compute(&planned))
+            let then = Then::of(&options)?;
+            let planned = cube.clone().plan(options).await?;
+            let finishing = move || cube.finish(planned, &then);
+            let (cube, _) = tokio::task::spawn_blocking(finishing)
                 .await
                 .map_err(|error| Error::Runtime {
                     reason: error.to_string(),
-                })?
+                })??;
+            Ok(cube)
         })
         .await
     }
 
-    /// The lazy cube, and whether the caller wants it to stay so.
-    async fn plan(self, mut options: LoadOptions) -> Result<(Cube, bool)> {
+    /// A cube of STAC items, as [`Datacube::load`] gives it of datasets; no index
+    /// is asked.
+    ///
+    /// What items do not say is decided as odc-stac decides it, see
+    /// [`Convention::OdcStac`](crate::Convention::OdcStac). A region bounds the
+    /// result; items are left out by `time`, `predicate` and `limit` only.
+    ///
+    /// # Errors
+    /// As [`Datacube::load`]; [`Error::Option`] for tests on search fields, which
+    /// items do not have.
+    ///
+    /// # Source
+    /// odc-stac, `_stac_load.py` (`load`).
+    pub fn load_items(&self, items: &StacItems, options: LoadOptions) -> Result<Cube> {
+        let then = Then::of(&options)?;
+        let planned = items.plan(&self.loader, &self.with_settings(options))?;
+        Ok(self.finish(planned, &then)?.0)
+    }
+
+    /// What the configuration says of loads, where `options` do not.
+    pub(crate) fn with_settings(&self, mut options: LoadOptions) -> LoadOptions {
         let settings = &self.resolved.settings;
         if options.query.limit.is_none() {
             options.query.limit = settings.dc_load_limit;
@@ -465,17 +492,92 @@ impl Datacube {
             .skip_broken_datasets
             .unwrap_or(settings.skip_broken_datasets);
         options.skip_broken_datasets = Some(skip);
-        let cube = load::plan_load(&**self.index, &self.loader, &options).await?;
-        let is_lazy = options.chunks.is_some();
-        Ok((cube, is_lazy))
+        options
     }
 
-    fn compute(&self, cube: &Cube) -> Result<Cube> {
+    /// The lazy cube.
+    async fn plan(self, options: LoadOptions) -> Result<Cube> {
+        let options = self.with_settings(options);
+        load::plan_load(&**self.index, &self.loader, &options).await
+    }
+
+    /// The cube as the caller wants it.
+    fn finish(&self, planned: Cube, then: &Then) -> Result<(Cube, RunReport)> {
+        if then.is_lazy {
+            return Ok((planned, RunReport::default()));
+        }
         let engine = match &self.engine {
             Some(engine) => engine.clone(),
             None => default_engine()?,
         };
-        Ok(cube.compute_with(&*engine)?)
+        let observer: &dyn Observer = match &then.progress {
+            Some(progress) => progress,
+            None => &(),
+        };
+        let (cube, report) = Compute::new()
+            .engine(&*engine)
+            .observer(observer)
+            .cube(&planned)?;
+        if report.skipped.is_empty() {
+            return Ok((cube, report));
+        }
+        let mut skipped = report.skipped.clone();
+        skipped.sort_unstable();
+        skipped.dedup();
+        let attrs = cube.attrs().clone().with(SKIPPED_ATTR, skipped);
+        Ok((cube.with_attrs(attrs), report))
+    }
+}
+
+/// Attribute of a cube that was loaded at once: the sources that were left out.
+pub const SKIPPED_ATTR: &str = "skipped_sources";
+
+/// What becomes of a cube once it is planned.
+struct Then {
+    is_lazy: bool,
+    progress: Option<ProgressObserver>,
+}
+
+impl Then {
+    fn of(options: &LoadOptions) -> Result<Self> {
+        let is_lazy = options.chunks.is_some();
+        if is_lazy && options.progress.is_some() {
+            return Err(Error::Option {
+                option: "progress",
+                problem: "a lazy load reads nothing yet; give `Compute::observer` a \
+                          `ProgressBar` when it is computed"
+                    .into(),
+            });
+        }
+        let hears = options.progress.clone();
+        Ok(Then {
+            is_lazy,
+            progress: hears.map(|hears| ProgressObserver {
+                hears,
+                done: AtomicUsize::new(0),
+                total: AtomicUsize::new(0),
+            }),
+        })
+    }
+}
+
+/// Counts tasks for a caller's function.
+struct ProgressObserver {
+    hears: ProgressHook,
+    done: AtomicUsize,
+    total: AtomicUsize,
+}
+
+impl Observer for ProgressObserver {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::JobStarted { tasks, .. } => self.total.store(*tasks, Ordering::Relaxed),
+            Event::TaskDone { .. } => {
+                let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+                (self.hears.0)(done, self.total.load(Ordering::Relaxed));
+            }
+            _ => {}
+        }
     }
 }
 

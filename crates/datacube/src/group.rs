@@ -1,81 +1,135 @@
-//! Which datasets make one time step: by instant, by solar day, or each its own.
+//! Which datasets make one time step: by instant, by solar day, by a property, or
+//! each its own.
 //!
 //! A satellite's pass is cut into scenes some seconds apart, and near the date
 //! line a pass lies on two UTC days. Shifting each instant to mean solar time
 //! at the scene brings what belongs together onto one calendar day.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
+use datacube_model::Dataset;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use uuid::Uuid;
 
 use crate::{Error, Result};
 
 /// How datasets are grouped into time steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub enum GroupBy {
-    /// One step for each distinct centre time (the default, as in ODC).
+    /// One step for each distinct instant (the default, as in ODC).
     #[default]
     Time,
     /// One step for each day in mean solar time at the scene.
     SolarDay,
     /// One step for each dataset, overlaps and all.
     None,
+    /// One step for each value of a property of the datasets.
+    Property(String),
+    /// One step for each text that a function gives.
+    Function(GroupFunction),
+}
+
+/// What a dataset is grouped by, as a function of the caller's.
+#[derive(Clone)]
+pub struct GroupFunction(Arc<dyn Fn(&Dataset) -> String + Send + Sync>);
+
+impl fmt::Debug for GroupFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GroupFunction(...)")
+    }
 }
 
 impl GroupBy {
-    const NAMES: [(&'static str, GroupBy); 3] = [
-        ("time", GroupBy::Time),
-        ("solar_day", GroupBy::SolarDay),
-        ("none", GroupBy::None),
-    ];
+    /// One step for each text that `key` gives.
+    pub fn function(key: impl Fn(&Dataset) -> String + Send + Sync + 'static) -> Self {
+        GroupBy::Function(GroupFunction(Arc::new(key)))
+    }
+
+    /// The text that a dataset is grouped by, where it is grouped by one.
+    ///
+    /// `property` looks up a property as text.
+    pub(crate) fn value(
+        &self,
+        dataset: &Dataset,
+        property: impl FnOnce(&str) -> Option<String>,
+    ) -> Option<String> {
+        match self {
+            GroupBy::Property(name) => property(name),
+            GroupBy::Function(function) => Some((function.0)(dataset)),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for GroupBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Self::NAMES
-            .iter()
-            .find(|(_, value)| value == self)
-            .map(|(name, _)| *name);
-        f.write_str(name.expect("every variant has a name"))
+        f.write_str(match self {
+            GroupBy::Time => "time",
+            GroupBy::SolarDay => "solar_day",
+            GroupBy::None => "none",
+            GroupBy::Property(name) => name,
+            GroupBy::Function(_) => "a function",
+        })
     }
 }
 
-impl FromStr for GroupBy {
-    type Err = Error;
+/// `time`, `solar_day`, `none` or `id`; any other name is that of a property.
+impl From<&str> for GroupBy {
+    fn from(name: &str) -> Self {
+        match name {
+            "time" => GroupBy::Time,
+            "solar_day" => GroupBy::SolarDay,
+            "none" | "id" => GroupBy::None,
+            property => GroupBy::Property(property.to_owned()),
+        }
+    }
+}
 
-    fn from_str(text: &str) -> Result<Self> {
-        Self::NAMES
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, value)| *value)
-            .ok_or_else(|| Error::Option {
-                option: "group_by",
-                problem: format!("`{text}` is not a way to group; choose time, solar_day or none"),
-            })
+impl From<String> for GroupBy {
+    fn from(name: String) -> Self {
+        name.as_str().into()
+    }
+}
+
+impl From<&String> for GroupBy {
+    fn from(name: &String) -> Self {
+        name.as_str().into()
     }
 }
 
 /// One output time step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// The coordinate: the centre time of the first member.
+    /// The coordinate: the instant of the first member.
     pub label: Timestamp,
-    /// Positions of the members in the list that was grouped, in fuse order: (centre time, id).
+    /// Positions of the members in the list that was grouped, in fuse order.
     pub members: Vec<usize>,
 }
 
 /// What grouping looks at.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GroupKey {
-    /// Half way between the dataset's start and end.
-    pub center_time: Timestamp,
-    /// Middle of the footprint, in degrees east, -180 to 180; `None` when unknown.
+    /// When the dataset was acquired: half way between its start and end.
+    pub instant: Timestamp,
+    /// Where solar time is told, in degrees east, -180 to 180; `None` when unknown.
     pub longitude: Option<f64>,
     /// Breaks ties, so that the order never depends on the index.
-    pub id: Uuid,
+    pub id: String,
+    /// What [`GroupBy::Property`] and [`GroupBy::Function`] group by.
+    pub value: Option<String>,
+}
+
+/// Which member of a time step is laid on top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FuseOrder {
+    /// The earliest, of equals the one with the smallest id.
+    #[default]
+    TimeThenId,
+    /// The one that was given first.
+    AsGiven,
 }
 
 /// The calendar day of `instant` in mean solar time at `longitude`.
@@ -97,68 +151,96 @@ pub fn solar_day(instant: Timestamp, longitude: f64) -> Date {
 /// The time steps that `keys` make, sorted by label; members in fuse order.
 ///
 /// # Errors
-/// [`Error::Dataset`] when a solar day is asked for and a dataset's longitude is not known.
+/// [`Error::Option`] naming a dataset whose longitude (for a solar day) or value
+/// (for a property) is not known.
 ///
 /// # Source
 /// datacube-core, `Datacube.group_datasets`: groups are labelled by their first
-/// dataset in the order (centre time, id) and sorted by label.
-pub fn group_datasets(keys: &[GroupKey], group_by: GroupBy) -> Result<Vec<Group>> {
-    let mut order: Vec<usize> = (0..keys.len()).collect();
-    order.sort_by_key(|&position| (keys[position].center_time, keys[position].id));
-    let new_group = |position: usize| Group {
-        label: keys[position].center_time,
-        members: vec![position],
+/// dataset in the order (centre time, id) and sorted by label; odc-stac,
+/// `_group_items`, for properties and the order as given. DIFFERENCE: groups by
+/// property are sorted by label too, so that time always goes forward.
+pub fn group_datasets(
+    keys: &[GroupKey],
+    group_by: &GroupBy,
+    order: FuseOrder,
+) -> Result<Vec<Group>> {
+    let mut sorted: Vec<usize> = (0..keys.len()).collect();
+    if order == FuseOrder::TimeThenId {
+        sorted.sort_by(|&a, &b| {
+            let (a, b) = (&keys[a], &keys[b]);
+            (a.instant, &a.id).cmp(&(b.instant, &b.id))
+        });
+    }
+    let unknown = |key: &GroupKey, problem: String| Error::Option {
+        option: "group_by",
+        problem: format!("dataset {} {problem}", key.id),
     };
-
-    let mut groups: Vec<Group> = match group_by {
-        GroupBy::None => order.into_iter().map(new_group).collect(),
-        GroupBy::Time => {
-            let mut groups: Vec<Group> = Vec::new();
-            for position in order {
-                match groups.last_mut() {
-                    Some(last) if last.label == keys[position].center_time => {
-                        last.members.push(position);
-                    }
-                    _ => groups.push(new_group(position)),
-                }
+    let mut groups: Vec<Group> = Vec::new();
+    // Where the group of each key is, by what makes the key's group.
+    let mut places: HashMap<GroupName<'_>, usize> = HashMap::new();
+    for position in sorted {
+        let key = &keys[position];
+        let name = match group_by {
+            GroupBy::None => GroupName::Position(position),
+            GroupBy::Time => GroupName::Instant(key.instant),
+            GroupBy::SolarDay => GroupName::Day(solar_day(
+                key.instant,
+                key.longitude.ok_or_else(|| {
+                    let problem = "has no footprint, so its solar day is not known; group by \
+                                   `time` or `none`";
+                    unknown(key, problem.into())
+                })?,
+            )),
+            GroupBy::Property(_) | GroupBy::Function(_) => {
+                GroupName::Value(key.value.as_deref().ok_or_else(|| {
+                    let problem = format!(
+                        "has no property `{group_by}`; choose time, solar_day or none, or a \
+                         property that all have"
+                    );
+                    unknown(key, problem)
+                })?)
             }
-            groups
-        }
-        GroupBy::SolarDay => {
-            let mut days: BTreeMap<Date, Group> = BTreeMap::new();
-            for position in order {
-                let key = &keys[position];
-                let longitude = key.longitude.ok_or_else(|| Error::Dataset {
-                    dataset: key.id,
-                    problem: "it has no footprint, so its solar day is not known; group by \
-                              `time` or `none`"
-                        .into(),
-                })?;
-                days.entry(solar_day(key.center_time, longitude))
-                    .and_modify(|group| group.members.push(position))
-                    .or_insert_with(|| new_group(position));
+        };
+        match places.entry(name) {
+            Entry::Occupied(place) => groups[*place.get()].members.push(position),
+            Entry::Vacant(place) => {
+                place.insert(groups.len());
+                groups.push(Group {
+                    label: key.instant,
+                    members: vec![position],
+                });
             }
-            days.into_values().collect()
         }
-    };
+    }
     groups.sort_by_key(|group| group.label);
     Ok(groups)
+}
+
+/// What the members of a group share.
+#[derive(PartialEq, Eq, Hash)]
+enum GroupName<'a> {
+    Position(usize),
+    Instant(Timestamp),
+    Day(Date),
+    Value(&'a str),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
 
     fn key(time: &str, longitude: f64, id: u128) -> GroupKey {
         GroupKey {
-            center_time: time.parse().expect("a timestamp"),
+            instant: time.parse().expect("a timestamp"),
             longitude: Some(longitude),
-            id: Uuid::from_u128(id),
+            id: Uuid::from_u128(id).to_string(),
+            value: None,
         }
     }
 
     fn members(keys: &[GroupKey], group_by: GroupBy) -> Vec<Vec<usize>> {
-        let groups = group_datasets(keys, group_by).expect("grouped");
+        let groups = group_datasets(keys, &group_by, FuseOrder::TimeThenId).expect("grouped");
         groups.into_iter().map(|group| group.members).collect()
     }
 
@@ -194,19 +276,40 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_longitude_is_named() {
+    fn what_is_not_known_is_named() {
         let mut keys = [key("2020-02-04T00:00:00Z", 0.0, 7)];
         keys[0].longitude = None;
-        let message = group_datasets(&keys, GroupBy::SolarDay)
-            .unwrap_err()
-            .to_string();
-        assert!(message.contains(&keys[0].id.to_string()), "{message}");
-        assert!(group_datasets(&keys, GroupBy::Time).is_ok());
+        let refused = |group_by: &str| {
+            let groups = group_datasets(&keys, &group_by.into(), FuseOrder::default());
+            groups.unwrap_err().to_string()
+        };
+        let message = refused("solar_day");
+        assert!(message.contains(&keys[0].id), "{message}");
+        let message = refused("solar-day");
+        assert!(message.contains("no property `solar-day`"), "{message}");
+        assert!(message.contains("time, solar_day or none"), "{message}");
+        assert!(group_datasets(&keys, &GroupBy::Time, FuseOrder::default()).is_ok());
     }
 
     #[test]
-    fn unknown_names_list_the_known_ones() {
-        let message = "solar-day".parse::<GroupBy>().unwrap_err().to_string();
-        assert!(message.contains("time, solar_day or none"), "{message}");
+    fn properties_group_whatever_the_time() {
+        let mut keys = [
+            key("2020-02-04T00:00:00Z", 0.0, 3),
+            key("2020-02-06T00:00:00Z", 0.0, 2),
+            key("2020-02-05T00:00:00Z", 0.0, 1),
+            key("2020-02-03T00:00:00Z", 0.0, 4),
+        ];
+        for (key, value) in keys.iter_mut().zip(["b", "a", "b", "b"]) {
+            key.value = Some(value.to_owned());
+        }
+        let grouped = |order| {
+            let groups = group_datasets(&keys, &"orbit".into(), order).expect("grouped");
+            groups
+                .into_iter()
+                .map(|group| group.members)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(grouped(FuseOrder::TimeThenId), [vec![3, 0, 2], vec![1]]);
+        assert_eq!(grouped(FuseOrder::AsGiven), [vec![0, 2, 3], vec![1]]);
     }
 }

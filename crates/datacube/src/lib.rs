@@ -26,6 +26,7 @@ mod raster;
 mod region;
 mod runtime;
 mod source;
+pub mod stac;
 mod stores;
 mod time_terms;
 
@@ -38,12 +39,13 @@ pub use config::{
     resolve as resolve_config,
 };
 pub use coords::{GRID_MAPPING, HasGeoBox, cube_coords};
-pub use datacube::Datacube;
+pub use datacube::{Datacube, SKIPPED_ATTR};
 pub use documents::{DocumentOutcome, read_documents};
 pub use error::{Error, Result};
-pub use group::{Group, GroupBy, GroupKey, group_datasets, solar_day};
+pub use group::{FuseOrder, Group, GroupBy, GroupFunction, GroupKey, group_datasets, solar_day};
 pub use load_options::{
-    CrsSpec, DatasetPredicate, DatasetQuery, LoadOptions, PatchUrl, ResamplingSpec, Span,
+    Convention, CrsSpec, DatasetPredicate, DatasetQuery, FuseSpec, LoadOptions, Nodata, PatchUrl,
+    PerBand, ProgressHook, ResamplingSpec, Span, UrlPatch, WithProperties,
 };
 pub use places::{SourceOptions, fetch_documents};
 pub use raster::{RasterFile, RasterFiles};
@@ -56,9 +58,9 @@ pub use datacube_compute::{Cube, DataArray};
 pub use datacube_geo as geo;
 pub use datacube_index as index;
 pub use datacube_load::{
-    AssumeRole, BandInfo, HostStats, Level, LoaderOptions, MaskKind, Overviews, RasterInfo,
-    RastersOptions, Resampling, S3Access, SignedUrl, Signer, Signing, StoreOptions, StoreRegistry,
-    StoreStats, WarpScale,
+    AssumeRole, BandInfo, FuseFunction, HostStats, Level, LoaderOptions, MaskKind, Overviews,
+    RasterInfo, RastersOptions, Resampling, S3Access, SignedUrl, Signer, Signing, StoreOptions,
+    StoreRegistry, StoreStats, WarpScale, fuser_names, register_fuser,
 };
 pub use datacube_model as model;
 

@@ -3,15 +3,17 @@
 //! `like` decides everything. Otherwise CRS, pixel size and alignment each come
 //! from the caller, else from the product's load hints, else from the grids of
 //! the datasets themselves; and the bounds come from the region, else from the
-//! datasets' footprints. A pixel size never crosses from one CRS to another: its
-//! unit would change and its number would not.
+//! datasets' footprints. A pixel size crosses from one CRS to another only where
+//! both have the same unit: else its number would mean something else.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use datacube_geo::{Anchor, BoundingBox, Crs, GeoBox, Geometry, Resolution, Xy};
 use datacube_model::LoadHints;
 
-use crate::region::Region;
+use crate::load_options::CrsSpec;
+use crate::region::{Region, resolve_crs};
 use crate::{Error, Result};
 
 /// What the grid is decided from.
@@ -19,17 +21,21 @@ use crate::{Error, Result};
 pub(crate) struct GridRequest<'a> {
     /// A grid to take as it is.
     pub(crate) like: Option<&'a GeoBox>,
-    /// The caller's CRS.
-    pub(crate) output_crs: Option<Crs>,
+    /// The caller's CRS; `utm` for the zone of what is loaded.
+    pub(crate) output_crs: Option<CrsSpec>,
     /// The caller's pixel size.
     pub(crate) resolution: Option<Resolution>,
     /// The caller's offset of pixel edges, in CRS units.
     pub(crate) align: Option<Xy>,
+    /// The caller's place of pixel edges, in parts of a pixel.
+    pub(crate) anchor: Option<Anchor>,
+    /// Whether a pixel size of the caller's keeps the place of the datasets' pixel edges.
+    pub(crate) keeps_anchor: bool,
     /// The caller's region.
     pub(crate) region: Option<&'a Region>,
     /// What the product's document proposes.
     pub(crate) hints: Option<LoadHints>,
-    /// The grids that the datasets' measurements have, one for each band and dataset.
+    /// The grid of each dataset: the finest of the measurements that are loaded.
     pub(crate) native: Vec<GeoBox>,
     /// The datasets' footprints.
     pub(crate) footprints: Vec<Geometry>,
@@ -49,11 +55,16 @@ pub(crate) fn resolve_output_geobox(request: &GridRequest<'_>) -> Result<GeoBox>
     if let Some(like) = request.like {
         return check_like(request, like).map(|()| like.clone());
     }
-    let grid = choose_grid(request)?;
+    let output_crs = request
+        .output_crs
+        .as_ref()
+        .map(|spec| resolve_output_crs(spec, request))
+        .transpose()?;
+    let grid = choose_grid(request, output_crs.as_ref())?;
     if let Some(exact) = &grid.exact {
         return Ok(exact.clone());
     }
-    if request.output_crs.is_some() || request.resolution.is_some() {
+    if output_crs.is_some() || request.resolution.is_some() {
         grid.crs.check_resolution(grid.resolution)?;
     }
     let geobox = match request.region {
@@ -68,13 +79,45 @@ pub(crate) fn resolve_output_geobox(request: &GridRequest<'_>) -> Result<GeoBox>
     Ok(geobox)
 }
 
+/// The CRS that the caller names; `utm` is the zone in the middle of the region,
+/// else of the datasets.
+fn resolve_output_crs(spec: &CrsSpec, request: &GridRequest<'_>) -> Result<Crs> {
+    let is_utm = matches!(spec, CrsSpec::Text(text) if text.trim().eq_ignore_ascii_case("utm"));
+    if !is_utm {
+        return resolve_crs(spec);
+    }
+    let bounds = match request.region {
+        Some(region) if !region.is_band => region.polygon.lonlat_bounds()?,
+        _ => {
+            let mut all: Option<BoundingBox> = None;
+            for footprint in &request.footprints {
+                if let Some(bounds) = footprint.lonlat_bounds()? {
+                    all = Some(all.map_or(bounds, |all| all.union(&bounds)));
+                }
+            }
+            all
+        }
+    };
+    let centre = bounds
+        .map(|bounds| bounds.center())
+        .ok_or_else(|| Error::Option {
+            option: "output_crs",
+            problem:
+                "`utm` takes the zone of what is loaded, and neither a region nor a footprint \
+                  says where that is"
+                    .into(),
+        })?;
+    Ok(Crs::utm_for(centre.x, centre.y)?)
+}
+
 fn check_like(request: &GridRequest<'_>, like: &GeoBox) -> Result<()> {
     let given = [
         ("output_crs", request.output_crs.is_some()),
         ("resolution", request.resolution.is_some()),
         ("align", request.align.is_some()),
+        ("anchor", request.anchor.is_some()),
         (
-            "a region (x, y, lon, lat, geopolygon)",
+            "a region (x, y, lon, lat, bbox, geopolygon)",
             request.region.is_some(),
         ),
     ];
@@ -101,50 +144,45 @@ struct Grid {
     exact: Option<GeoBox>,
 }
 
-fn choose_grid(request: &GridRequest<'_>) -> Result<Grid> {
-    let native = || most_common_grid(&request.native);
+fn choose_grid(request: &GridRequest<'_>, output_crs: Option<&Crs>) -> Result<Grid> {
+    let native = Native::of(&request.native);
     let hints = request.hints.as_ref();
-    let Some(crs) = request
-        .output_crs
-        .clone()
-        .or_else(|| hints.map(|hints| hints.crs.clone()))
-    else {
-        let (first, count) = native().ok_or_else(|| Error::Option {
+    let Some(crs) = output_crs.or_else(|| hints.map(|hints| &hints.crs)) else {
+        let native = native.ok_or_else(|| Error::Option {
             option: "output_crs",
-            problem: format!(
-                "the product proposes none and the datasets {}; give `output_crs` and `resolution`",
-                if request.native.is_empty() {
-                    "do not say theirs"
-                } else {
-                    "have different ones"
-                }
-            ),
+            problem: "the product proposes none and the datasets do not say theirs; give \
+                      `output_crs` and `resolution`"
+                .into(),
         })?;
-        let crs = first
-            .crs()
-            .cloned()
-            .expect("grids without a CRS are not counted");
-        let all_share = request.native.iter().all(|geobox| geobox == first);
         let nothing_asked = request.resolution.is_none()
             && request.align.is_none()
-            && request.region.is_none()
-            && count == request.native.len();
-        let resolution = request.resolution.unwrap_or_else(|| first.resolution());
+            && request.anchor.is_none()
+            && request.region.is_none();
+        let resolution = request.resolution.unwrap_or(native.resolution);
         return Ok(Grid {
-            crs,
+            anchor: choose_anchor(request, resolution, None, Some(native.anchor))?,
+            exact: native.shared.filter(|_| nothing_asked).cloned(),
+            crs: native.crs.clone(),
             resolution,
-            anchor: choose_anchor(request, resolution, None, Some(first))?,
-            exact: (all_share && nothing_asked).then(|| first.clone()),
         });
     };
-    let own_hints = hints.filter(|hints| hints.crs == crs);
-    let same_crs = native()
-        .map(|(grid, _)| grid)
-        .filter(|grid| grid.crs() == Some(&crs));
+    let own_hints = hints.filter(|hints| hints.crs == *crs);
+    let same_unit = |other: &Crs| {
+        other == crs
+            || (!other.is_geographic()
+                && !crs.is_geographic()
+                && (other.unit_in_metres() - crs.unit_in_metres()).abs() < 1e-9)
+    };
     let resolution = request
         .resolution
-        .or_else(|| own_hints.map(|hints| hints.resolution))
-        .or_else(|| same_crs.map(GeoBox::resolution))
+        .or_else(|| {
+            let hints = hints.filter(|hints| same_unit(&hints.crs))?;
+            Some(hints.resolution)
+        })
+        .or_else(|| {
+            let native = native.as_ref().filter(|native| same_unit(native.crs))?;
+            Some(native.resolution)
+        })
         .ok_or_else(|| Error::Option {
             option: "resolution",
             problem: format!(
@@ -153,11 +191,14 @@ fn choose_grid(request: &GridRequest<'_>) -> Result<Grid> {
                 crs.units()[1]
             ),
         })?;
-    let anchor = choose_anchor(request, resolution, own_hints, same_crs)?;
+    let anchor = native
+        .as_ref()
+        .filter(|native| native.crs == crs || request.keeps_anchor)
+        .map(|native| native.anchor);
     Ok(Grid {
-        crs,
+        crs: crs.clone(),
         resolution,
-        anchor,
+        anchor: choose_anchor(request, resolution, own_hints, anchor)?,
         exact: None,
     })
 }
@@ -168,8 +209,17 @@ fn choose_anchor(
     request: &GridRequest<'_>,
     resolution: Resolution,
     hints: Option<&LoadHints>,
-    native: Option<&GeoBox>,
+    native: Option<Anchor>,
 ) -> Result<Anchor> {
+    if let Some(anchor) = request.anchor {
+        if request.align.is_some() {
+            return Err(Error::Option {
+                option: "anchor",
+                problem: "`align` says the same in units of the CRS; give one of them".into(),
+            });
+        }
+        return Ok(anchor);
+    }
     if let Some(align) = request
         .align
         .or_else(|| hints.and_then(|hints| hints.align))
@@ -186,30 +236,82 @@ fn choose_anchor(
         }
         return Ok(Anchor::from_align(align, resolution)?);
     }
-    let keeps_native = request.resolution.is_none() && hints.is_none();
-    Ok(native
-        .filter(|_| keeps_native)
-        .map_or(Anchor::Edge, GeoBox::anchor))
+    let all_given = request.resolution.is_some() && request.output_crs.is_some();
+    let keeps_native = if request.keeps_anchor {
+        !all_given
+    } else {
+        request.resolution.is_none() && hints.is_none()
+    };
+    Ok(native.filter(|_| keeps_native).unwrap_or(Anchor::Edge))
 }
 
-/// The grid whose CRS and pixel size most of `grids` have, and how many have them.
-///
-/// `None` when none stands out: fewer than a tenth agree, as in odc-stac.
-fn most_common_grid(grids: &[GeoBox]) -> Option<(&GeoBox, usize)> {
-    let mut counts: HashMap<(String, [u64; 2]), (usize, usize)> = HashMap::new();
+/// What the grids of the datasets have in common.
+struct Native<'a> {
+    crs: &'a Crs,
+    resolution: Resolution,
+    anchor: Anchor,
+    /// The one grid that all have.
+    shared: Option<&'a GeoBox>,
+}
+
+impl<'a> Native<'a> {
+    /// The one grid that all share, else the CRS, pixel size and place of pixel
+    /// edges that most have, else (where those are no more than a tenth) the CRS
+    /// and pixel size that most have. `None` where no grid has a CRS.
+    ///
+    /// # Source
+    /// odc-stac, `_mdtools.py` (`_most_common_gbox`).
+    fn of(grids: &'a [GeoBox]) -> Option<Self> {
+        let mut with_crs = grids.iter().filter_map(|grid| Some((grid, grid.crs()?)));
+        let (first, crs) = with_crs.next()?;
+        let native = |grid: &'a GeoBox, crs: &'a Crs, anchor: Anchor| Native {
+            crs,
+            resolution: grid.resolution(),
+            anchor,
+            shared: None,
+        };
+        if grids.iter().all(|grid| grid == first) {
+            return Some(Native {
+                shared: Some(first),
+                ..native(first, crs, first.anchor())
+            });
+        }
+        let size_of = |grid: &GeoBox| {
+            let resolution = grid.resolution();
+            let crs = grid.crs().map_or("", Crs::as_str).to_owned();
+            (crs, [resolution.x.to_bits(), resolution.y.to_bits()])
+        };
+        let grids: Vec<&GeoBox> = grids.iter().filter(|grid| grid.crs().is_some()).collect();
+        let (best, count) = most_common(&grids, |grid| {
+            let anchor = match grid.anchor() {
+                Anchor::Offset(offset) => Some([offset.x.to_bits(), offset.y.to_bits()]),
+                Anchor::Center => Some([0.5_f64.to_bits(); 2]),
+                Anchor::Edge => Some([0; 2]),
+                Anchor::Floating => None,
+            };
+            (size_of(grid), anchor)
+        })?;
+        if count * 10 > grids.len() {
+            return Some(native(best, best.crs()?, best.anchor()));
+        }
+        let (best, _) = most_common(&grids, |grid| size_of(grid))?;
+        Some(native(best, best.crs()?, Anchor::Edge))
+    }
+}
+
+/// The first grid with the most common key, and how many have that.
+fn most_common<'a, K: Eq + Hash>(
+    grids: &[&'a GeoBox],
+    key: impl Fn(&GeoBox) -> K,
+) -> Option<(&'a GeoBox, usize)> {
+    let mut counts: HashMap<K, (usize, usize)> = HashMap::new();
     for (position, grid) in grids.iter().enumerate() {
-        let Some(crs) = grid.crs() else { continue };
-        let resolution = grid.resolution();
-        let key = (
-            crs.as_str().to_owned(),
-            [resolution.x.to_bits(), resolution.y.to_bits()],
-        );
-        counts.entry(key).or_insert((position, 0)).1 += 1;
+        counts.entry(key(grid)).or_insert((position, 0)).1 += 1;
     }
     let (position, count) = counts
         .into_values()
         .max_by_key(|&(position, count)| (count, usize::MAX - position))?;
-    (count * 10 > grids.len()).then(|| (&grids[position], count))
+    Some((grids[position], count))
 }
 
 /// The box around all footprints in `crs`, cut to the band if one was asked for.
@@ -320,7 +422,7 @@ mod tests {
         assert_eq!(corner(&chosen), (600_100.0, 6_099_910.0, 30.0));
         // The same CRS named is no other grid.
         let named = GridRequest {
-            output_crs: Some(utm()),
+            output_crs: Some(utm().into()),
             ..base()
         };
         let chosen = resolve_output_geobox(&named).expect("a grid");
@@ -331,7 +433,7 @@ mod tests {
     fn a_pixel_size_does_not_change_its_unit() {
         let native = vec![grid(600_015.0, 6_100_005.0, 30.0)];
         let request = GridRequest {
-            output_crs: Some(Crs::wgs84()),
+            output_crs: Some(Crs::wgs84().into()),
             footprints: vec![native[0].extent()],
             native,
             ..GridRequest::default()
@@ -344,6 +446,60 @@ mod tests {
         };
         let message = resolve_output_geobox(&request).unwrap_err().to_string();
         assert!(message.contains("30 degrees"), "{message}");
+    }
+
+    #[test]
+    fn most_datasets_decide_where_they_differ() {
+        let chosen = |native: Vec<GeoBox>, keeps_anchor: bool, resolution: Option<f64>| {
+            let area = region(600_100.0, 6_099_000.0, 600_900.0, 6_099_900.0, utm());
+            let request = GridRequest {
+                native,
+                region: Some(&area),
+                resolution: resolution.map(Resolution::square),
+                keeps_anchor,
+                ..GridRequest::default()
+            };
+            corner(&resolve_output_geobox(&request).expect("a grid"))
+        };
+        let (centre, edge) = (
+            grid(600_015.0, 6_100_005.0, 30.0),
+            grid(600_000.0, 6_100_020.0, 30.0),
+        );
+        let most = vec![edge.clone(), centre.clone(), centre.clone()];
+        assert_eq!(
+            chosen(most.clone(), false, None),
+            (600_075.0, 6_099_915.0, 30.0)
+        );
+        // As odc-stac, a pixel size of one's own keeps the place of edges.
+        assert_eq!(
+            chosen(most.clone(), true, Some(60.0)),
+            (600_090.0, 6_099_930.0, 60.0)
+        );
+        assert_eq!(
+            chosen(most, false, Some(60.0)),
+            (600_060.0, 6_099_900.0, 60.0)
+        );
+        // Twelve places of edges, none with more than a tenth: edges at multiples.
+        let offsets = (0..12).map(|at| grid(600_001.0 + f64::from(at), 6_100_000.0, 30.0));
+        assert_eq!(
+            chosen(offsets.collect(), false, None),
+            (600_090.0, 6_099_900.0, 30.0)
+        );
+    }
+
+    #[test]
+    fn utm_is_the_zone_of_what_is_loaded() {
+        let area = region(143.2, -37.2, 143.3, -37.1, Crs::wgs84());
+        let request = GridRequest {
+            output_crs: Some("utm".into()),
+            native: vec![grid(600_015.0, 6_100_005.0, 30.0)],
+            region: Some(&area),
+            ..GridRequest::default()
+        };
+        let geobox = resolve_output_geobox(&request).expect("a grid");
+        assert_eq!(geobox.crs().and_then(Crs::epsg), Some(32754));
+        // Metres stay metres.
+        assert_eq!(geobox.resolution().x, 30.0);
     }
 
     #[test]

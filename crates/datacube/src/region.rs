@@ -2,7 +2,8 @@
 //!
 //! A caller may give ranges of x and y, of longitude and latitude, or a
 //! polygon; never a mixture. One range alone is a band: in degrees it goes round
-//! the world, in a projected CRS it has no natural end and is refused.
+//! the world, in a projected CRS as far as the CRS is meant for, and of the result
+//! as far as there are datasets.
 
 use datacube_geo::{BoundingBox, Crs, Geometry, Xy};
 
@@ -33,6 +34,19 @@ pub(crate) fn resolve_region(query: &DatasetQuery) -> Result<Option<Region>> {
         })
     };
 
+    if let Some([west, south, east, north]) = query.bbox {
+        if has_xy || has_lonlat || query.geopolygon.is_some() {
+            return refuse(
+                "bbox",
+                "give either a box, a polygon or ranges, not several of them",
+            );
+        }
+        let polygon = lonlat_polygon(west, east, (south, north).into())?;
+        return Ok(Some(Region {
+            polygon,
+            is_band: false,
+        }));
+    }
     if let Some(polygon) = &query.geopolygon {
         if has_xy || has_lonlat {
             return refuse("geopolygon", "give either a polygon or ranges, not both");
@@ -99,18 +113,38 @@ pub(crate) fn resolve_region(query: &DatasetQuery) -> Result<Option<Region>> {
             is_band: query.x.is_none() || query.y.is_none(),
         }));
     }
-    let (Some(x), Some(y)) = (query.x, query.y) else {
-        return refuse(
-            "x/y",
-            "only one of them is given, and a projected CRS has no end in the other direction; \
-             give both",
-        );
+    let is_band = query.x.is_none() || query.y.is_none();
+    let (x, y) = match (query.x, query.y) {
+        (Some(x), Some(y)) => (x, y),
+        (x, y) => {
+            // The other axis goes as far as the CRS is meant for.
+            let area = area_of(&crs)?;
+            let all = |low: f64, high: f64| Span { low, high };
+            (
+                x.unwrap_or(all(area.left, area.right)),
+                y.unwrap_or(all(area.bottom, area.top)),
+            )
+        }
     };
     let polygon = box_polygon((x.low, x.high), (y.low, y.high), crs)?;
-    Ok(Some(Region {
-        polygon,
-        is_band: false,
-    }))
+    Ok(Some(Region { polygon, is_band }))
+}
+
+/// Where a projected CRS is meant to be used, in its own units.
+fn area_of(crs: &Crs) -> Result<BoundingBox> {
+    let refuse = || Error::Option {
+        option: "x/y",
+        problem: format!(
+            "only one of them is given, and {crs} does not say how far it goes in the other direction; give both"
+        ),
+    };
+    let area = crs.area_of_use().ok_or_else(refuse)?;
+    let area = Geometry::from_bbox(area, Some(Crs::wgs84()))?;
+    // A pole at the edge of the area may have no place in the projection.
+    let area = area.to_crs_lossy(crs, None)?;
+    area.bounding_box()
+        .filter(BoundingBox::is_finite)
+        .ok_or_else(refuse)
 }
 
 /// The CRS that `spec` names.
@@ -177,6 +211,12 @@ mod tests {
         assert_eq!((bbox.left, bbox.right, is_band), (-180.0, 180.0, true));
         let (bbox, _) = bounds(&query.clone().lon(179.0, -179.0).lat((0.0, 1.0)));
         assert_eq!((bbox.left, bbox.right), (179.0, 181.0));
+        let (bbox, is_band) = bounds(&query.clone().bbox(143.0, -38.0, 144.0, -37.0));
+        assert_eq!((bbox.left, bbox.top, is_band), (143.0, -37.0, false));
+        // One axis in metres: the other is all of the UTM zone.
+        let (bbox, is_band) = bounds(&query.clone().x((6e5, 6.1e5)).crs("EPSG:32755"));
+        assert_eq!((bbox.left, bbox.right, is_band), (6e5, 6.1e5, true));
+        assert!(bbox.bottom < 1.2e6 && bbox.top > 9.9e6, "{bbox}");
         assert!(resolve_region(&query).expect("no terms").is_none());
     }
 
@@ -188,8 +228,8 @@ mod tests {
         assert!(message.contains("say in which CRS"), "{message}");
         let message = fail(query.clone().x((0.0, 1.0)).lat((0.0, 1.0)));
         assert!(message.contains("not both"), "{message}");
-        let message = fail(query.clone().x((6e5, 6.1e5)).crs("EPSG:32655"));
-        assert!(message.contains("give both"), "{message}");
+        let message = fail(query.clone().bbox(1.0, 2.0, 3.0, 4.0).lon(1.0, 2.0));
+        assert!(message.contains("not several"), "{message}");
         let message = fail(query.clone().crs("EPSG:32655"));
         assert!(message.contains("not given"), "{message}");
         let message = fail(query.lon(143.0, 144.0).lat((-100.0, 0.0)));

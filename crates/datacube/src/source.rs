@@ -4,8 +4,9 @@
 //! becomes one chunk task for each time step, fetched on the engine's IO threads
 //! and decoded on its CPU threads.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use datacube_compute::{ChunkSource, Cost, Fetched, ReadStats, Region, SourceCodec, SourceError};
 use datacube_geo::PixelWindow;
@@ -20,16 +21,20 @@ pub const LOAD_SOURCE_KIND: &str = "datacube.load";
 /// Time steps of one chunk that are fetched at once.
 const CONCURRENT_STEPS: usize = 8;
 
-/// One measurement of an archive: `[time, y, x]` on the archive's grid.
+/// One measurement of an archive: `[time, y, x]` on the archive's grid, or with an
+/// extra dimension `[time, extra, y, x]`.
 ///
 /// Pixels that no scene gives are the measurement's nodata. It travels without
 /// its loader; on the other side [`source_codec`] gives it that process's own.
 pub struct LoadSource {
-    /// Holds exactly one band.
+    /// Holds exactly one band, or one for each coordinate of the extra dimension.
     archive: Arc<Archive>,
     loader: Arc<Loader>,
-    shape: [usize; 3],
+    /// `[time, y, x]` or `[time, extra, y, x]`.
+    shape: Vec<usize>,
     encoded: OnceLock<Vec<u8>>,
+    /// Sources that were left out and told of.
+    warned: Mutex<HashSet<String>>,
 }
 
 impl LoadSource {
@@ -42,21 +47,59 @@ impl LoadSource {
         band_idx: usize,
         loader: Arc<Loader>,
     ) -> datacube_load::Result<Self> {
-        Ok(Self::from_single_band(
+        Ok(Self::from_bands(
             archive.select_bands(&[band_idx])?,
+            false,
             loader,
         ))
     }
 
-    fn from_single_band(archive: Archive, loader: Arc<Loader>) -> Self {
+    /// A measurement whose extra dimension has a band of `archive` for each
+    /// coordinate, all of one type; read through `loader`.
+    ///
+    /// # Errors
+    /// [`datacube_load::Error::InvalidRequest`] for a band that is not there.
+    pub fn with_extra_dimension(
+        archive: &Archive,
+        band_idxs: &[usize],
+        loader: Arc<Loader>,
+    ) -> datacube_load::Result<Self> {
+        Ok(Self::from_bands(
+            archive.select_bands(band_idxs)?,
+            true,
+            loader,
+        ))
+    }
+
+    fn from_bands(archive: Archive, has_extra: bool, loader: Arc<Loader>) -> Self {
         let grid = archive.geobox().shape();
-        let shape = [archive.n_planes(), grid.rows, grid.cols];
+        let mut shape = vec![archive.n_planes()];
+        if has_extra {
+            shape.push(archive.bands().len());
+        }
+        shape.extend([grid.rows, grid.cols]);
         Self {
             archive: Arc::new(archive),
             loader,
             shape,
             encoded: OnceLock::new(),
+            warned: Mutex::default(),
         }
+    }
+
+    /// Warns of a source that is left out, the first time that a chunk meets it.
+    fn warn_once(&self, uri: &str, text: &str) {
+        let mut warned = self
+            .warned
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if warned.insert(uri.to_owned()) {
+            tracing::warn!("left out {text}");
+        }
+    }
+
+    fn has_extra(&self) -> bool {
+        self.shape.len() == 4
     }
 
     /// The archive, of this one measurement.
@@ -64,19 +107,27 @@ impl LoadSource {
         &self.archive
     }
 
-    /// What has to be read for `region`, one task for each time step.
+    /// What has to be read for `region`, one task for each image, in C order.
     fn tasks(&self, region: &Region) -> Result<Vec<ChunkTask>, SourceError> {
-        let [times, rows, cols] = region.ranges() else {
-            return Err(SourceError::message(format!(
-                "{region} is not [time, y, x]"
-            )));
+        let (times, bands, rows, cols) = match region.ranges() {
+            [times, rows, cols] if !self.has_extra() => (times, 0..1, rows, cols),
+            [times, bands, rows, cols] if self.has_extra() => (times, bands.clone(), rows, cols),
+            _ => {
+                let dims = if self.has_extra() {
+                    "[time, extra, y, x]"
+                } else {
+                    "[time, y, x]"
+                };
+                return Err(SourceError::message(format!("{region} is not {dims}")));
+            }
         };
         let window = PixelWindow::new(rows.clone(), cols.clone());
         times
             .clone()
-            .map(|plane| {
+            .flat_map(|plane| bands.clone().map(move |band| (plane, band)))
+            .map(|(plane, band)| {
                 self.archive
-                    .plan_chunk(0, plane, window.clone())
+                    .plan_chunk(band, plane, window.clone())
                     .map_err(source_error)
             })
             .collect()
@@ -93,7 +144,8 @@ impl ChunkSource for LoadSource {
             return Ok(encoded.clone());
         }
         let mut bytes = Vec::new();
-        ciborium::into_writer(&*self.archive, &mut bytes).map_err(SourceError::new)?;
+        let parts = (self.has_extra(), &*self.archive);
+        ciborium::into_writer(&parts, &mut bytes).map_err(SourceError::new)?;
         Ok(self.encoded.get_or_init(|| bytes).clone())
     }
 
@@ -147,12 +199,14 @@ impl ChunkSource for LoadSource {
                 .loader
                 .decode(&self.archive, &task, fetched, plane)
                 .map_err(source_error)?;
-            stats.skipped.extend(read.skipped.iter().map(|skipped| {
-                format!(
+            for skipped in read.skipped {
+                let text = format!(
                     "{} of dataset {} ({}): {}",
                     skipped.measurement, skipped.label, skipped.uri, skipped.reason
-                )
-            }));
+                );
+                self.warn_once(&skipped.uri, &text);
+                stats.skipped.push(text);
+            }
         }
         Ok(stats)
     }
@@ -222,15 +276,17 @@ fn source_error(error: datacube_load::Error) -> SourceError {
 /// Rebuilds loads in plans that came as bytes; they are read through `loader`.
 pub fn source_codec(loader: Arc<Loader>) -> SourceCodec {
     SourceCodec::new().with(LOAD_SOURCE_KIND, move |bytes| {
-        let archive: Archive = ciborium::from_reader(bytes).map_err(SourceError::new)?;
-        if archive.bands().len() != 1 {
+        let (has_extra, archive): (bool, Archive) =
+            ciborium::from_reader(bytes).map_err(SourceError::new)?;
+        let n_bands = archive.bands().len();
+        if n_bands == 0 || (n_bands > 1 && !has_extra) {
             return Err(SourceError::message(format!(
-                "a load of one measurement was expected, and it has {}",
-                archive.bands().len()
+                "a load of one measurement was expected, and it has {n_bands}"
             )));
         }
-        Ok(Arc::new(LoadSource::from_single_band(
+        Ok(Arc::new(LoadSource::from_bands(
             archive,
+            has_extra,
             loader.clone(),
         )))
     })

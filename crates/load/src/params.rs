@@ -10,6 +10,7 @@ use datacube_model::{DType, Number, near_names};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::fusers::FuseFunction;
 use crate::reader::BandInfo;
 
 /// How values between source pixels are found; the names are GDAL's.
@@ -218,7 +219,7 @@ impl FromStr for Overviews {
 }
 
 /// How the members of a plane become one image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fuse {
@@ -226,6 +227,10 @@ pub enum Fuse {
     /// valid there. Reading stops when every pixel is.
     #[default]
     FirstValid,
+    /// The fuse function of that name, see [`Fuse::named`].
+    Named(String),
+    /// A function of this process; a plan that has one does not leave it.
+    Custom(FuseFunction),
 }
 
 /// Which values come out: those that files store, or what they stand for.
@@ -363,6 +368,7 @@ impl BandParams {
 
     /// Whether these parameters can be used at all.
     pub(crate) fn check(&self) -> Result<()> {
+        self.fuser()?;
         if self.dtype.is_complex() {
             return Err(Error::Unsupported {
                 uri: None,

@@ -30,4 +30,4 @@ pub use metadata_type::{
     FieldKind, FieldSource, FieldValue, MetadataType, MetadataTypeLookup, SearchField,
 };
 pub use near::near_names;
-pub use product::{LoadHints, Measurement, Product, match_product};
+pub use product::{ExtraDimension, LoadHints, Measurement, Product, match_product};

@@ -51,7 +51,7 @@ pub(crate) struct LoadArgs {
     /// At most so many datasets, the earliest first
     #[arg(long, help_heading = "Datasets")]
     pub(crate) limit: Option<usize>,
-    /// What makes one time step: solar_day, time or none
+    /// What makes one time step: solar_day, time, none, or a property such as eo:platform
     #[arg(long, default_value = "time", help_heading = "Datasets")]
     pub(crate) group_by: String,
     /// Leave out files that cannot be read, and say which

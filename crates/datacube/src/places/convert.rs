@@ -114,7 +114,7 @@ fn relative(document: &mut Value, uri: &str) {
 }
 
 /// Paths from the root of a server: in EO3 they would be files of this machine.
-fn on_server(document: &mut Value, uri: &str) {
+pub(crate) fn on_server(document: &mut Value, uri: &str) {
     if !uri.starts_with("http://") && !uri.starts_with("https://") {
         return;
     }

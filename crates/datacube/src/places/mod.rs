@@ -25,12 +25,13 @@ use datacube_model::LocatedDocument;
 use futures::{Stream, StreamExt, stream};
 
 pub(crate) use convert::{
-    ItemRules, Unmatched, dataset, inferred_product, is_dataset, item_dataset, product_document,
-    product_of,
+    ItemRules, Unmatched, dataset, inferred_product, is_dataset, item_dataset, on_server,
+    product_document, product_of,
 };
 pub(crate) use crawl::Found;
 use crawl::{Shared, crawl};
 pub use options::SourceOptions;
+pub(crate) use stac::items_of;
 pub(crate) use text::documents as documents_in;
 
 use crate::Result;

@@ -4,7 +4,7 @@ use datacube_geo::{GeoBox, PixelWindow};
 
 use super::footprint::METRES_PER_DEGREE;
 use super::{Archive, place};
-use crate::params::{BandParams, Overviews, Resampling};
+use crate::params::{BandParams, Fuse, Overviews, Resampling};
 use crate::plan::{ChunkTask, ReadEstimate};
 use crate::source::RasterSource;
 
@@ -32,6 +32,11 @@ impl Archive {
             // Decoded pixels and, for kernels that need them, marks.
             let scratch = bytes.saturating_add(pixels);
             estimate.scratch_bytes = estimate.scratch_bytes.max(scratch);
+        }
+        if params.fuse != Fuse::FirstValid && task.reads.len() > 1 {
+            // Each member is made into an image of its own first.
+            let image = (task.window.pixels() * params.dtype.size()) as u64;
+            estimate.scratch_bytes = estimate.scratch_bytes.saturating_add(image);
         }
         estimate
     }

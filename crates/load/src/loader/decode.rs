@@ -13,6 +13,7 @@ use crate::archive::Archive;
 use crate::buffer::{PixelBuffer, fill_bytes};
 use crate::error::{Error, Result};
 use crate::fuse::{Collision, Mosaic, RowSink};
+use crate::fusers::Fuser;
 use crate::nodata::Missing;
 use crate::params::BandParams;
 use crate::plan::{ChunkTask, ReadPlan};
@@ -143,6 +144,16 @@ impl Loader {
             .iter()
             .filter(|m| matches!(m, Member::Ready { .. }))
             .count();
+        let fuser = params.fuser()?;
+        if !fuser.is_first_valid() && n_ready > 1 {
+            let how = Overlay {
+                params,
+                fuser: &fuser,
+                collision,
+            };
+            self.overlay(archive, task, &how, fetched, out, scratch, &mut stats)?;
+            return Ok(stats);
+        }
         let FuseScratch { given, wanted } = &mut scratch.fuse;
         let mut mosaic = Mosaic::new(
             out,
@@ -216,6 +227,93 @@ impl Loader {
         }
         Ok(stats)
     }
+
+    /// Makes each member into an image and lays them over each other in order.
+    ///
+    /// # Source
+    /// datacube-core, `datacube/storage/_load.py` (`reproject_and_fuse`).
+    #[allow(clippy::too_many_arguments, reason = "what `decode_into` has at hand")]
+    fn overlay<D: Sample>(
+        &self,
+        archive: &Archive,
+        task: &ChunkTask,
+        how: &Overlay<'_>,
+        fetched: &Fetched,
+        out: &mut [D],
+        scratch: &mut Scratch,
+        stats: &mut ReadStats,
+    ) -> Result<()> {
+        let Overlay {
+            params,
+            fuser,
+            collision,
+        } = how;
+        let fill = params.fill();
+        let n_cols = task.window.cols.len();
+        let mut image = vec![<D as bytemuck::Zeroable>::zeroed(); out.len()];
+        for (read, member) in task.reads.iter().zip(&fetched.members) {
+            let (reader, prepared, plan, blocks, mask) = match member {
+                Member::Apart => continue,
+                Member::Broken(error) => {
+                    stats.skipped.push(task.skipped(archive, read, error));
+                    continue;
+                }
+                Member::Ready {
+                    reader,
+                    prepared,
+                    plan,
+                    blocks,
+                    mask,
+                } => (
+                    reader.as_ref(),
+                    prepared.as_ref(),
+                    plan,
+                    blocks,
+                    mask.as_ref(),
+                ),
+            };
+            fill_bytes(params.dtype, bytemuck::cast_slice_mut(&mut image), fill)?;
+            let FuseScratch { given, wanted } = &mut scratch.fuse;
+            let mut mosaic = Mosaic::new(
+                &mut image[..],
+                n_cols,
+                params.nodata,
+                *collision,
+                given,
+                wanted,
+            );
+            mosaic.next_member(true, true);
+            let part = Part {
+                reader,
+                prepared,
+                plan: plan.clone(),
+                blocks,
+                mask,
+            };
+            match part.put(&mut scratch.source, task, &mut mosaic) {
+                Ok(()) if prepared.plan.is_paste() => stats.pasted += 1,
+                Ok(()) => stats.warped += 1,
+                Err(error) if archive.skips_broken() && error.is_source_fault() => {
+                    stats.skipped.push(task.skipped(archive, read, &error));
+                    continue;
+                }
+                Err(error) => return Err(task.add_place(archive, read, error)),
+            }
+            let part = plan.dst.relative_to(&task.window);
+            for row in part.rows {
+                let cols = row * n_cols + part.cols.start..row * n_cols + part.cols.end;
+                fuser.row(&mut out[cols.clone()], &image[cols], fill);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How images of members are laid over each other.
+struct Overlay<'a> {
+    params: &'a BandParams,
+    fuser: &'a Fuser,
+    collision: Collision,
 }
 
 impl Part<'_> {
