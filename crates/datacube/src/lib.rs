@@ -12,6 +12,7 @@ mod datacube;
 mod documents;
 mod error;
 pub mod export;
+mod grid_workflow;
 mod group;
 mod load;
 mod load_options;
@@ -42,6 +43,7 @@ pub use coords::{GRID_MAPPING, HasGeoBox, cube_coords};
 pub use datacube::{Datacube, SKIPPED_ATTR};
 pub use documents::{DocumentOutcome, read_documents};
 pub use error::{Error, Result};
+pub use grid_workflow::{CalendarPeriod, Cell, GridWorkflow, Tile};
 pub use group::{FuseOrder, Group, GroupBy, GroupFunction, GroupKey, group_datasets, solar_day};
 pub use load_options::{
     Convention, CrsSpec, DatasetPredicate, DatasetQuery, FuseSpec, LoadOptions, Nodata, PatchUrl,
