@@ -482,6 +482,12 @@ impl Datacube {
         Ok(self.finish(planned, &then)?.0)
     }
 
+    /// A planned cube, computed unless `options` want it lazy.
+    pub(crate) fn computed(&self, planned: Cube, options: &LoadOptions) -> Result<Cube> {
+        let then = Then::of(options)?;
+        Ok(self.finish(planned, &then)?.0)
+    }
+
     /// What the configuration says of loads, where `options` do not.
     pub(crate) fn with_settings(&self, mut options: LoadOptions) -> LoadOptions {
         let settings = &self.resolved.settings;

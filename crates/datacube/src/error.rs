@@ -65,6 +65,14 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A recipe of a virtual product cannot be understood or followed.
+    #[error("recipe, {part}: {problem}")]
+    Recipe {
+        /// The node, key or product.
+        part: String,
+        /// What is wrong with it, and what is expected.
+        problem: String,
+    },
     /// A feature that this build does not have.
     #[error("{what} is not supported: {instead}")]
     Unsupported {

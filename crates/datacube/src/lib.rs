@@ -30,6 +30,7 @@ mod source;
 pub mod stac;
 mod stores;
 mod time_terms;
+pub mod virtual_product;
 
 pub use admin::{
     DefinitionOptions, DocumentUpdate, MatchOptions, Period, UpdatedDefinition, UpdatedDocument,

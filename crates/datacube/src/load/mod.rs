@@ -139,6 +139,24 @@ pub(crate) fn plan_entries(
     cube::build(&archive, entries, &groups, &variables, loader, options)
 }
 
+/// The lazy cube of datasets that are grouped already, on a grid that is known.
+/// A group without members is a time step without pixels.
+///
+/// # Errors
+/// As [`plan_load`].
+pub(crate) fn plan_grouped(
+    product: &Product,
+    entries: &[Entry],
+    groups: &[Group],
+    geobox: &GeoBox,
+    loader: &Arc<Loader>,
+    options: &LoadOptions,
+) -> Result<Cube> {
+    let variables = resolve_variables(product, options, &HashSet::new())?;
+    let archive = archive::build(geobox.clone(), entries, groups, &variables, options)?;
+    cube::build(&archive, entries, groups, &variables, loader, options)
+}
+
 /// The grid that a load of these datasets has.
 ///
 /// # Errors
@@ -223,7 +241,11 @@ fn plan_geobox(
 }
 
 /// The time steps.
-fn plan_groups(entries: &[Entry], geobox: &GeoBox, options: &LoadOptions) -> Result<Vec<Group>> {
+pub(crate) fn plan_groups(
+    entries: &[Entry],
+    geobox: &GeoBox,
+    options: &LoadOptions,
+) -> Result<Vec<Group>> {
     let group_by = options.group_by.clone().unwrap_or_default();
     // odc-stac tells the solar day at the middle of the output, in whole hours.
     let of_output = match (options.convention, &group_by) {
@@ -247,6 +269,7 @@ fn plan_groups(entries: &[Entry], geobox: &GeoBox, options: &LoadOptions) -> Res
         })
         .collect();
     if let GroupBy::Property(name) = &group_by
+        && !keys.is_empty()
         && keys.iter().all(|key| key.value.is_none())
     {
         let mut known = vec!["time".into(), "solar_day".into(), "none".into()];
