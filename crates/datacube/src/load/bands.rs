@@ -119,6 +119,9 @@ fn resolve_measurements<'a>(
         problem,
     };
     let Some(names) = names else {
+        if product.measurements().is_empty() {
+            return Err(refuse(format!("product `{}` has none", product.name())));
+        }
         let all = product.measurements().values();
         return Ok(all.map(|m| (m.name.clone(), m)).collect());
     };
