@@ -11,8 +11,8 @@ use datacube::geo::{Crs, GridSpec, Resolution, Shape2d};
 use datacube::model::DType;
 use datacube::virtual_product::{VirtualCatalog, VirtualProduct};
 use datacube::{
-    CalendarPeriod, Cube, Datacube, DatasetQuery, FuseFunction, FuseSpec, GridWorkflow, GroupBy,
-    HasGeoBox, LoadOptions, Nodata, SKIPPED_ATTR,
+    CalendarPeriod, Cube, Datacube, DatasetQuery, FuseFunction, GridWorkflow, GroupBy, HasGeoBox,
+    LoadOptions, Nodata, SKIPPED_ATTR,
 };
 
 fn load(dc: &Datacube, options: LoadOptions) -> Cube {
@@ -82,9 +82,7 @@ fn fuse_functions_by_name_and_by_value() {
     });
     let lazy = load(
         &dc,
-        all()
-            .fuse(FuseSpec::Custom(mine))
-            .chunks([("time", 1), ("y", 37), ("x", 41)]),
+        all().fuse(mine).chunks([("time", 1), ("y", 37), ("x", 41)]),
     );
     assert_same(&pixels(&lazy, "red"), &over(&f64::max), "a function");
     let message = lazy
@@ -213,12 +211,12 @@ fn what_cannot_be_read_is_told_and_left_out() {
     let from = tiny::file(folder.path(), "a2", "red")
         .to_string_lossy()
         .into_owned();
-    let patched = red().patch_url(move |uri| {
-        if uri.ends_with("a1/red.tif") {
+    let patched = red().patch_url_with(move |_, uri| {
+        Ok(if uri.ends_with("a1/red.tif") {
             format!("file://{from}")
         } else {
             uri.to_owned()
-        }
+        })
     });
     assert!(
         dc.load(patched)

@@ -153,7 +153,14 @@ pub(crate) fn plan_grouped(
     options: &LoadOptions,
 ) -> Result<Cube> {
     let variables = resolve_variables(product, options, &HashSet::new())?;
-    let archive = archive::build(geobox.clone(), entries, groups, &variables, options)?;
+    let archive = archive::build(
+        geobox.clone(),
+        entries,
+        groups,
+        &variables,
+        options,
+        loader.stores(),
+    )?;
     cube::build(&archive, entries, groups, &variables, loader, options)
 }
 

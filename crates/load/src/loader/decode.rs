@@ -211,10 +211,7 @@ impl Loader {
                 plan,
                 blocks,
                 mask,
-                scaling: blocks
-                    .band()
-                    .and_then(|band| reader.info().band(band).ok())
-                    .and_then(|band| params.scaling.of(band)),
+                scaling: scaling_of(reader, blocks, params),
             };
             match part.put(&mut scratch.source, task, &mut mosaic) {
                 Ok(()) if prepared.plan.is_paste() => stats.pasted += 1,
@@ -289,6 +286,7 @@ impl Loader {
                 plan: plan.clone(),
                 blocks,
                 mask,
+                scaling: scaling_of(reader, blocks, params),
             };
             match part.put(&mut scratch.source, task, &mut mosaic) {
                 Ok(()) if prepared.plan.is_paste() => stats.pasted += 1,
@@ -307,6 +305,16 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// What stored values are multiplied by and what is added, where they are.
+fn scaling_of(
+    reader: &dyn RasterReader,
+    blocks: &Blocks,
+    params: &BandParams,
+) -> Option<(f64, f64)> {
+    let band = reader.info().band(blocks.band()?).ok()?;
+    params.scaling.of(band)
 }
 
 /// How images of members are laid over each other.
