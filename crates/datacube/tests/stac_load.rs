@@ -215,15 +215,20 @@ fn items_of_all_providers_plan_as_odc_stac_has_them() {
         }
     }
     for text in &different {
-        println!("{}", text.chars().take(400).collect::<String>());
+        eprintln!("{}", text.chars().take(400).collect::<String>());
     }
-    println!(
+    eprintln!(
         "{n_same} loads plan alike, {n_more} only here, {n_refused} nowhere, {} differ, of {}",
         different.len(),
         asked.len()
     );
-    // As many of the items as they are, whatever odc-stac refuses to place.
-    assert!(n_same > 180, "{n_same} alike, {} differ", different.len());
+    // Most of those that differ have footprints around a pole or over the
+    // antimeridian, or no bands; each is printed.
+    assert!(
+        n_same >= 652 && different.len() <= 195,
+        "{n_same} alike, {} differ",
+        different.len()
+    );
 }
 
 /// The bytes of a variable, and those that odc-stac wrote of it.
@@ -373,7 +378,7 @@ fn sentinel_2_pixels_are_those_of_odc_stac() {
                 .filter(|(a, b)| same(**a, **b))
                 .count();
             let share = n as f64 / ours.len() as f64;
-            println!(
+            eprintln!(
                 "{what}: {name}: {n} of {} pixels equal ({plane} a plane)",
                 ours.len()
             );

@@ -72,12 +72,15 @@ type Signing = dyn Fn(String) -> BoxFuture<'static, Result<SignedUrl, BoxError>>
 #[derive(Clone)]
 pub struct Signer(Arc<Kind>);
 
+/// By account and container.
+type Tokens = HashMap<(String, String), Arc<Renewed<String>>>;
+
 enum Kind {
     /// Tokens for containers of Azure's stores, from a service.
     Tokens {
         endpoint: String,
         headers: Vec<(String, Secret)>,
-        tokens: Mutex<HashMap<(String, String), Arc<Renewed<String>>>>,
+        tokens: Mutex<Tokens>,
     },
     /// What a user wrote.
     Own {

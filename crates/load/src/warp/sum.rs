@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_sum_is_kept_however_the_grid_is_turned() {
         let expected: f64 = image().iter().sum();
-        for angle in [0.0, 0.1, 0.7, 1.5707, 2.9] {
+        for angle in [0.0, 0.1, 0.7, 1.55, 2.9] {
             for scale in [0.83, 1.0, 2.4, 5.1] {
                 let found = sums(angle, scale);
                 assert!(
