@@ -158,6 +158,48 @@ fn types_and_nodata_by_band() {
     assert_same(&pixels(&twice, "red"), &pixels(&twice, "band_4"), "twice");
 }
 
+#[test]
+fn scale_and_offset_are_applied_on_request() {
+    let (_folder, dc) = tiny::open();
+    let nir = || tiny::options().measurements(["nir"]);
+    let plain = load(&dc, nir());
+    let attrs = plain.get("nir").expect("nir").attrs().clone();
+    assert!(attrs.get("scale_factor").is_some() && attrs.get("add_offset").is_some());
+    #[allow(clippy::cast_possible_truncation, reason = "as the loader rounds")]
+    let expected: Vec<f64> = pixels(&plain, "nir")
+        .into_iter()
+        .map(|value| match value {
+            0.0 => f64::NAN,
+            value => f64::from((value * 0.0001 - 0.1) as f32),
+        })
+        .collect();
+    let scaled = load(&dc, nir().scaled(true));
+    assert_same(&pixels(&scaled, "nir"), &expected, "scaled");
+    let array = scaled.get("nir").expect("nir");
+    assert_eq!(array.dtype(), DType::Float32);
+    assert!(array.attrs().get("scale_factor").is_none());
+    let chunked = load(
+        &dc,
+        nir()
+            .scaled(true)
+            .chunks([("time", 1), ("y", 37), ("x", 41)]),
+    );
+    assert_same(&pixels(&chunked, "nir"), &expected, "scaled in chunks");
+    // Kernels see scaled values, so nothing is rounded before.
+    let double = nir().scaled(true).dtype(DType::Float64);
+    assert_eq!(
+        load(&dc, double).get("nir").expect("nir").dtype(),
+        DType::Float64
+    );
+    for (refused, part) in [
+        (nir().scaled(true).dtype(DType::Int32), "no fractions"),
+        (nir().scaled(true).nodata(0_i64), "is NaN"),
+    ] {
+        let message = dc.load(refused).expect_err("refused").to_string();
+        assert!(message.contains(part), "{message}");
+    }
+}
+
 fn red_as(dtype: DType) -> LoadOptions {
     red().dtype(dtype)
 }

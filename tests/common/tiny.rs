@@ -102,7 +102,8 @@ fn product_document() -> Value {
         "metadata": {"product": {"name": PRODUCT}},
         "measurements": [
             {"name": "red", "aliases": ["band_4"], "dtype": "uint16", "nodata": 0, "units": "1"},
-            {"name": "nir", "aliases": ["band_5"], "dtype": "uint16", "nodata": 0, "units": "1"},
+            {"name": "nir", "aliases": ["band_5"], "dtype": "uint16", "nodata": 0, "units": "1",
+             "scale_factor": 0.0001, "add_offset": -0.1},
             {"name": "qa", "dtype": "uint16", "nodata": 1, "units": "bit_index",
              "flags_definition": flags},
             {"name": "slope", "dtype": "int16", "nodata": -999, "units": "degree"},

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ops::Bound;
 
 use datacube_index::{FieldTest, Scalar};
-use datacube_load::{BandParams, Fuse, Resampling};
+use datacube_load::{BandParams, Fuse, Resampling, Scaling};
 use datacube_model::{DType, ExtraDimension, Measurement, Number, Product, near_names};
 use indexmap::IndexMap;
 
@@ -23,8 +23,6 @@ pub(super) struct Variable<'a> {
     pub(super) extra: Option<(&'a ExtraDimension, Vec<usize>)>,
     /// Whether scale and offset are applied.
     pub(super) scaled: bool,
-    /// The type that was asked for, where scaling decides another.
-    pub(super) final_dtype: Option<DType>,
     /// The marker that documents say its files have.
     pub(super) source_nodata: Option<Number>,
 }
@@ -69,20 +67,31 @@ pub(super) fn resolve_variables<'a>(
         let stored = measurement
             .nodata
             .filter(|_| !unsaid.contains(&measurement.name));
-        let has_scale = measurement.scale_factor.is_some() || measurement.add_offset.is_some();
-        let scaled = options.scaled && has_scale;
+        let scaling = scaling(measurement).filter(|_| options.scaled);
         let nodata = match nodata[at] {
-            Some(_) if scaled => {
+            Some(_) if scaling.is_some() => {
                 return Err(Error::Option {
                     option: "nodata",
                     problem: format!("`{name}` is scaled, and what is missing in it is NaN"),
                 });
             }
             Some(Nodata(nodata)) => *nodata,
+            None if scaling.is_some() => Some(Number::Float(f64::NAN)),
             None => stored,
         };
-        let wanted = dtypes[at].copied();
-        let dtype = wanted.filter(|_| !scaled).unwrap_or(measurement.dtype);
+        let dtype = match dtypes[at].copied() {
+            Some(dtype) if scaling.is_some() && !dtype.is_float() => {
+                return Err(Error::Option {
+                    option: "dtype",
+                    problem: format!(
+                        "`{name}` is scaled, and {dtype} holds no fractions; say float32 or float64"
+                    ),
+                });
+            }
+            Some(dtype) => dtype,
+            None if scaling.is_some() => scaled_dtype(measurement.dtype),
+            None => measurement.dtype,
+        };
         if let Some(value) = nodata.filter(|value| !value.fits(dtype)) {
             return Err(Error::Option {
                 option: "dtype",
@@ -99,15 +108,38 @@ pub(super) fn resolve_variables<'a>(
                 .with_resampling(resampling)
                 .with_warp_scale(options.warp_scale)
                 .with_overviews(options.overviews)
-                .with_fuse(fuse),
+                .with_fuse(fuse)
+                .with_scaling(scaling.unwrap_or_default()),
             extra: extra_dimension(product, measurement, options)?,
-            scaled,
-            final_dtype: wanted.filter(|_| scaled),
+            scaled: scaling.is_some(),
             source_nodata: stored,
         });
     }
     check_extra_dimensions(&variables)?;
     Ok(variables)
+}
+
+/// What the document says that stored values stand for, if it does.
+fn scaling(measurement: &Measurement) -> Option<Scaling> {
+    match (measurement.scale_factor, measurement.add_offset) {
+        (None, None) => None,
+        (scale, offset) => Some(Scaling::Given {
+            scale: scale.unwrap_or(1.0),
+            offset: offset.unwrap_or(0.0),
+        }),
+    }
+}
+
+/// The type of scaled values: float32 of pixels of up to 16 bits, else float64;
+/// floats stay what they are.
+fn scaled_dtype(stored: DType) -> DType {
+    if stored.is_float() {
+        stored
+    } else if stored.size() <= 2 {
+        DType::Float32
+    } else {
+        DType::Float64
+    }
 }
 
 fn resolve_measurements<'a>(

@@ -74,7 +74,7 @@ pub(super) fn build(
             Arc::new(source),
             &own_chunks(&chunks, &dims),
         )?;
-        arrays.push((variable.name.clone(), scaled(array, variable)));
+        arrays.push((variable.name.clone(), array));
     }
     for (name, array) in properties.variables {
         if arrays.iter().any(|(known, _)| *known == name) {
@@ -99,6 +99,11 @@ fn attributes(variable: &Variable<'_>, crs: Option<&str>) -> Attrs {
     for (name, value) in variable.measurement.attributes() {
         attrs.insert(name, value);
     }
+    if variable.scaled {
+        for name in ["scale_factor", "add_offset", "flags_definition"] {
+            attrs.remove(name);
+        }
+    }
     if variable.params.nodata != variable.measurement.nodata {
         match variable.params.nodata {
             Some(nodata) => attrs.set_nodata(nodata),
@@ -110,30 +115,6 @@ fn attributes(variable: &Variable<'_>, crs: Option<&str>) -> Attrs {
         attrs.insert("grid_mapping", GRID_MAPPING);
     }
     attrs
-}
-
-/// Scale and offset applied, where they are asked for: float32 of pixels of up to
-/// 16 bits, else float64, NaN where pixels are missing.
-fn scaled(array: DataArray, variable: &Variable<'_>) -> DataArray {
-    if !variable.scaled {
-        return array;
-    }
-    let mut attrs = array.attrs().clone();
-    attrs.remove("scale_factor");
-    attrs.remove("add_offset");
-    attrs.remove("flags_definition");
-    attrs.set_nodata(Number::Float(f64::NAN));
-    let mut result = array.mask_invalid_data();
-    if let Some(scale) = variable.measurement.scale_factor {
-        result = result * scale;
-    }
-    if let Some(offset) = variable.measurement.add_offset {
-        result = result + offset;
-    }
-    if let Some(dtype) = variable.final_dtype {
-        result = result.astype(dtype);
-    }
-    result.named(variable.name.as_str()).with_attrs(attrs)
 }
 
 #[allow(
