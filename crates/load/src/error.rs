@@ -20,7 +20,9 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 #[non_exhaustive]
 pub enum Error {
     /// Nothing is stored under the URI.
-    #[error("{uri}: no such file or object; check the location that the dataset gives")]
+    #[error(
+        "{uri}: no such file or object; check the path, or the location that the dataset gives"
+    )]
     NotFound {
         /// The address that was asked for.
         uri: String,
@@ -312,7 +314,7 @@ mod tests {
         assert!(error.is_not_found() && error.is_source_fault() && !error.is_transient());
         assert_eq!(
             error.to_string(),
-            "dataset d1, measurement red: file:///a.tif: no such file or object; check the location \
+            "dataset d1, measurement red: file:///a.tif: no such file or object; check the path, or the location \
              that the dataset gives"
         );
         let again = error.in_source("d2", "nir", "");

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use datacube::geo::Affine;
-use datacube::model::Number;
 use datacube::{BandInfo, MaskKind, RasterFiles, RasterInfo};
 use serde_json::{Map, Value, json};
 
@@ -158,7 +157,7 @@ fn describe_band(number: usize, band: &BandInfo) -> Row {
     row.insert("dtype".into(), band.dtype.name().into());
     row.insert(
         "nodata".into(),
-        band.nodata.map_or(Value::Null, number_json),
+        band.nodata.map_or(Value::Null, output::number_json),
     );
     row.insert("color".into(), band.color.into());
     if (band.scale, band.offset) != (1.0, 0.0) {
@@ -185,7 +184,7 @@ fn summarise(address: &str, info: &RasterInfo) -> Row {
         row.insert("dtype".into(), band.dtype.name().into());
         row.insert(
             "nodata".into(),
-            band.nodata.map_or(Value::Null, number_json),
+            band.nodata.map_or(Value::Null, output::number_json),
         );
     }
     row.insert(
@@ -241,16 +240,4 @@ fn bounds(info: &RasterInfo, affine: &Affine) -> Value {
     let least = |values: [f64; 4]| values.into_iter().fold(f64::INFINITY, f64::min);
     let most = |values: [f64; 4]| values.into_iter().fold(f64::NEG_INFINITY, f64::max);
     json!({ "left": least(x), "bottom": least(y), "right": most(x), "top": most(y) })
-}
-
-fn number_json(number: Number) -> Value {
-    match number {
-        Number::Int(value) => i64::try_from(value)
-            .map(Value::from)
-            .or_else(|_| u64::try_from(value).map(Value::from))
-            .unwrap_or_else(|_| value.to_string().into()),
-        // JSON has no NaN; ODC writes it as text.
-        Number::Float(value) => serde_json::Number::from_f64(value)
-            .map_or_else(|| number.to_string().into(), Value::from),
-    }
 }

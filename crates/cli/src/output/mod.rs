@@ -114,3 +114,18 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
+
+/// A number as JSON has it; what it cannot hold, NaN among them, as text.
+pub(crate) fn number_json(number: datacube::model::Number) -> serde_json::Value {
+    use datacube::model::Number as N;
+
+    match number {
+        N::Int(value) => i64::try_from(value)
+            .map(serde_json::Value::from)
+            .or_else(|_| u64::try_from(value).map(serde_json::Value::from))
+            .unwrap_or_else(|_| value.to_string().into()),
+        // JSON has no NaN; ODC writes it as text.
+        N::Float(value) => serde_json::Number::from_f64(value)
+            .map_or_else(|| number.to_string().into(), serde_json::Value::from),
+    }
+}

@@ -1,10 +1,10 @@
 //! A dataset in words, in the order in which ODC prints it.
 
-use datacube::model::{Dataset, FieldValue, Number};
+use datacube::model::{Dataset, FieldValue};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::output::Row;
+use crate::output::{self, Row};
 
 /// What is known of a dataset.
 pub(super) fn describe(dataset: &Dataset) -> Row {
@@ -64,28 +64,16 @@ pub(crate) fn field_json(value: &FieldValue) -> Value {
     let time = |time: &Timestamp| Value::from(time.to_string());
     match value {
         FieldValue::Text(text) => text.clone().into(),
-        FieldValue::Number(number) => number_json(*number),
+        FieldValue::Number(number) => output::number_json(*number),
         FieldValue::Bool(value) => (*value).into(),
         FieldValue::Time(instant) => time(instant),
         FieldValue::NumberRange { begin, end } => {
-            json!({ "begin": begin.map(number_json), "end": end.map(number_json) })
+            json!({ "begin": begin.map(output::number_json), "end": end.map(output::number_json) })
         }
         FieldValue::TimeRange { begin, end } => {
             json!({ "begin": begin.as_ref().map(time), "end": end.as_ref().map(time) })
         }
         FieldValue::Object(value) => value.clone(),
         other => format!("{other:?}").into(),
-    }
-}
-
-fn number_json(number: Number) -> Value {
-    match number {
-        Number::Int(value) => i64::try_from(value)
-            .map(Value::from)
-            .or_else(|_| u64::try_from(value).map(Value::from))
-            .unwrap_or_else(|_| value.to_string().into()),
-        // JSON has no NaN; ODC writes it as text.
-        Number::Float(value) => serde_json::Number::from_f64(value)
-            .map_or_else(|| number.to_string().into(), Value::from),
     }
 }
