@@ -34,6 +34,7 @@ mod error;
 mod exec;
 mod expr;
 mod index;
+pub mod kernels;
 pub mod local;
 mod masking;
 mod observe;
