@@ -5,6 +5,7 @@
 //! larger plan and never fail; a misuse is kept in the array and returned by
 //! [`DataArray::check`], `compute` and everything else that gives a `Result`.
 
+mod math;
 mod operators;
 mod pixels;
 mod run;

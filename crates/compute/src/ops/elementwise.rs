@@ -13,16 +13,22 @@ use crate::value::{Const, Scalar};
 /// `op` of one array.
 pub(crate) fn unary(op: Unary, array: &DataArray) -> DataArray {
     array.defer(|| {
+        let whole = !array.dtype().is_float() && !array.dtype().is_complex();
+        if whole && matches!(op, Unary::Floor | Unary::Ceil | Unary::Trunc) {
+            return Ok(array.clone());
+        }
         let loop_dtype = promote::unary(op, array.dtype())?;
-        let asks_nan = matches!(op, Unary::IsNan | Unary::NotNan);
-        let node = if asks_nan && !loop_dtype.is_float() {
+        let node = if op.is_question() && !loop_dtype.is_float() {
             // Known without looking, and so without reading.
-            Node::full(Const::new(op == Unary::NotNan), array.node().schema())?
+            Node::full(Const::new(op.of_integers()), array.node().schema())?
         } else {
             let node = convert(array.node(), loop_dtype)?;
             Node::elementwise(Func::Unary(op), vec![Arg::Value(0)], vec![node])?
         };
-        let keeps_units = matches!(op, Unary::Neg | Unary::Abs);
+        let keeps_units = matches!(
+            op,
+            Unary::Neg | Unary::Abs | Unary::Floor | Unary::Ceil | Unary::Trunc | Unary::Rint
+        );
         let attrs = Attrs::after_math(&[array.attrs()], node.schema().dtype, keeps_units);
         let attrs = if node.schema().dtype == DType::Bool {
             plain(attrs)
@@ -229,7 +235,13 @@ pub(crate) fn where_(
 fn math_attrs(op: Binary, operands: &[&Attrs], result: DType) -> Attrs {
     let keeps_units = matches!(
         op,
-        Binary::Add | Binary::Sub | Binary::Mod | Binary::Minimum | Binary::Maximum
+        Binary::Add
+            | Binary::Sub
+            | Binary::Mod
+            | Binary::Fmod
+            | Binary::Minimum
+            | Binary::Maximum
+            | Binary::Hypot
     );
     let attrs = Attrs::after_math(operands, result, keeps_units);
     if op.is_comparison() {

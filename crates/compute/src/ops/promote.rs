@@ -141,8 +141,21 @@ pub(crate) fn binary(op: Binary, a: Kind, b: Kind) -> Result<Plan> {
         Binary::Sub if dtype == DType::Bool => {
             return undefined("use `^` (either but not both), or convert with `astype`");
         }
+        Binary::ShiftLeft | Binary::ShiftRight if dtype.is_float() => {
+            return undefined("only integers have bits to shift; convert with `astype`");
+        }
         Binary::Div if !dtype.is_float() => DType::Float64,
-        Binary::FloorDiv | Binary::Mod | Binary::Pow if dtype == DType::Bool => DType::Int8,
+        float if float.is_float_only() && !dtype.is_float() => float_of(dtype),
+        Binary::FloorDiv
+        | Binary::Mod
+        | Binary::Fmod
+        | Binary::Pow
+        | Binary::ShiftLeft
+        | Binary::ShiftRight
+            if dtype == DType::Bool =>
+        {
+            DType::Int8
+        }
         _ => dtype,
     }))
 }
@@ -207,13 +220,21 @@ pub(crate) fn unary(op: Unary, dtype: DType) -> Result<DType> {
                 "bits are those of integers and bool; compare first, or convert with `astype`",
             );
         }
-        Unary::Sqrt | Unary::Exp | Unary::Log if !dtype.is_float() => match dtype.size() {
-            1 => DType::Float16,
-            2 => DType::Float32,
-            _ => DType::Float64,
-        },
+        Unary::Sign if dtype == DType::Bool => {
+            return undefined("truth has no sign; convert with `astype`");
+        }
+        op if !op.takes_integers() && !dtype.is_float() => float_of(dtype),
         _ => dtype,
     })
+}
+
+/// The float type in which numpy computes functions of an integer.
+fn float_of(dtype: DType) -> DType {
+    match dtype.size() {
+        1 => DType::Float16,
+        2 => DType::Float32,
+        _ => DType::Float64,
+    }
 }
 
 /// The type that masking gives: one that can be NaN.

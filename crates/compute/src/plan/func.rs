@@ -51,6 +51,54 @@ pub enum Unary {
     IsNan,
     /// Whether it is not NaN; always for integers.
     NotNan,
+    /// Whether it is an infinity; never for integers.
+    IsInf,
+    /// Whether it is neither NaN nor an infinity; always for integers.
+    IsFinite,
+    /// -1, 0 or 1 as it is negative, zero or positive; NaN stays.
+    Sign,
+    /// The whole number at or below, of floats.
+    Floor,
+    /// The whole number at or above, of floats.
+    Ceil,
+    /// The whole number at or nearer to zero, of floats.
+    Trunc,
+    /// The nearest whole number, the even one of two, of floats.
+    Rint,
+    /// Cube root, of floats.
+    Cbrt,
+    /// `2 ** x`, of floats.
+    Exp2,
+    /// `e ** x - 1`, exact near 0, of floats.
+    Expm1,
+    /// Logarithm to base 2, of floats.
+    Log2,
+    /// Logarithm to base 10, of floats.
+    Log10,
+    /// `log(1 + x)`, exact near 0, of floats.
+    Log1p,
+    /// Sine of radians, of floats.
+    Sin,
+    /// Cosine of radians, of floats.
+    Cos,
+    /// Tangent of radians, of floats.
+    Tan,
+    /// Angle of a sine, in radians, of floats.
+    Arcsin,
+    /// Angle of a cosine, in radians, of floats.
+    Arccos,
+    /// Angle of a tangent, in radians, of floats.
+    Arctan,
+    /// Hyperbolic sine, of floats.
+    Sinh,
+    /// Hyperbolic cosine, of floats.
+    Cosh,
+    /// Hyperbolic tangent, of floats.
+    Tanh,
+    /// Radians as degrees, of floats.
+    Degrees,
+    /// Degrees as radians, of floats.
+    Radians,
 }
 
 /// Functions of two values.
@@ -92,6 +140,17 @@ pub enum Binary {
     Or,
     /// `a ^ b`, of bool or integers.
     Xor,
+    /// What the division truncated towards zero leaves, with the sign of `a`; 0
+    /// for an integer `b` of 0.
+    Fmod,
+    /// The angle of the point `(b, a)`, in radians, of floats.
+    Arctan2,
+    /// `sqrt(a * a + b * b)` without overflow on the way, of floats.
+    Hypot,
+    /// `a << b`, of integers; 0 where all bits leave.
+    ShiftLeft,
+    /// `a >> b`, of integers; the sign alone where all bits leave.
+    ShiftRight,
 }
 
 impl Binary {
@@ -138,7 +197,23 @@ impl Binary {
             Binary::And => "&",
             Binary::Or => "|",
             Binary::Xor => "^",
+            Binary::Fmod => "fmod",
+            Binary::Arctan2 => "arctan2",
+            Binary::Hypot => "hypot",
+            Binary::ShiftLeft => "<<",
+            Binary::ShiftRight => ">>",
         }
+    }
+
+    /// Whether Python writes it as a function rather than between operands.
+    fn is_called(self) -> bool {
+        use Binary::{Arctan2, Fmod, Hypot, Maximum, Minimum};
+        matches!(self, Minimum | Maximum | Fmod | Arctan2 | Hypot)
+    }
+
+    /// Whether it gives floats, of integers too once these are converted.
+    pub(crate) fn is_float_only(self) -> bool {
+        matches!(self, Binary::Arctan2 | Binary::Hypot)
     }
 
     /// The verb for error texts.
@@ -147,7 +222,7 @@ impl Binary {
             Binary::Add => "add",
             Binary::Sub => "subtract",
             Binary::Mul => "multiply",
-            Binary::Div | Binary::FloorDiv | Binary::Mod => "divide",
+            Binary::Div | Binary::FloorDiv | Binary::Mod | Binary::Fmod => "divide",
             Binary::Pow => "raise",
             _ => "combine",
         }
@@ -166,7 +241,47 @@ impl Unary {
             Unary::Log => "log",
             Unary::IsNan => "isnan",
             Unary::NotNan => "notnan",
+            Unary::IsInf => "isinf",
+            Unary::IsFinite => "isfinite",
+            Unary::Sign => "sign",
+            Unary::Floor => "floor",
+            Unary::Ceil => "ceil",
+            Unary::Trunc => "trunc",
+            Unary::Rint => "rint",
+            Unary::Cbrt => "cbrt",
+            Unary::Exp2 => "exp2",
+            Unary::Expm1 => "expm1",
+            Unary::Log2 => "log2",
+            Unary::Log10 => "log10",
+            Unary::Log1p => "log1p",
+            Unary::Sin => "sin",
+            Unary::Cos => "cos",
+            Unary::Tan => "tan",
+            Unary::Arcsin => "arcsin",
+            Unary::Arccos => "arccos",
+            Unary::Arctan => "arctan",
+            Unary::Sinh => "sinh",
+            Unary::Cosh => "cosh",
+            Unary::Tanh => "tanh",
+            Unary::Degrees => "degrees",
+            Unary::Radians => "radians",
         }
+    }
+
+    /// Whether the result is bool.
+    pub(crate) fn is_question(self) -> bool {
+        use Unary::{IsFinite, IsInf, IsNan, NotNan};
+        matches!(self, IsNan | NotNan | IsInf | IsFinite)
+    }
+
+    /// What a question is answered with for every integer.
+    pub(crate) fn of_integers(self) -> bool {
+        matches!(self, Unary::NotNan | Unary::IsFinite)
+    }
+
+    /// Whether it is defined for integers as they are.
+    pub(crate) fn takes_integers(self) -> bool {
+        matches!(self, Unary::Neg | Unary::Not | Unary::Abs | Unary::Sign) || self.is_question()
     }
 }
 
@@ -195,8 +310,9 @@ impl Func {
                 Unary::Neg => (a != DType::Bool).then_some(a),
                 Unary::Not => (!a.is_float()).then_some(a),
                 Unary::Abs => Some(a),
-                Unary::Sqrt | Unary::Exp | Unary::Log => a.is_float().then_some(a),
-                Unary::IsNan | Unary::NotNan => Some(DType::Bool),
+                Unary::Sign => (a != DType::Bool).then_some(a),
+                question if question.is_question() => Some(DType::Bool),
+                _ => a.is_float().then_some(a),
             },
             Func::Binary(binary) => {
                 let b = operands[1];
@@ -207,8 +323,11 @@ impl Func {
                 }
                 let defined = match binary {
                     Binary::And | Binary::Or | Binary::Xor => !a.is_float(),
-                    Binary::Div => a.is_float(),
-                    Binary::Sub | Binary::FloorDiv | Binary::Mod | Binary::Pow => a != DType::Bool,
+                    Binary::Div | Binary::Arctan2 | Binary::Hypot => a.is_float(),
+                    Binary::ShiftLeft | Binary::ShiftRight => a.is_integer(),
+                    Binary::Sub | Binary::FloorDiv | Binary::Mod | Binary::Fmod | Binary::Pow => {
+                        a != DType::Bool
+                    }
                     _ => true,
                 };
                 (a == b && defined).then_some(a)
@@ -223,7 +342,7 @@ impl Func {
                 format!("{}{x}", unary.symbol())
             }
             (Func::Unary(unary), [x]) => format!("{}({x})", unary.symbol()),
-            (Func::Binary(binary @ (Binary::Minimum | Binary::Maximum)), [a, b]) => {
+            (Func::Binary(binary), [a, b]) if binary.is_called() => {
                 format!("{}({a}, {b})", binary.symbol())
             }
             (Func::Binary(binary), [a, b]) => format!("{a} {} {b}", binary.symbol()),

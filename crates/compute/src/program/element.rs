@@ -52,7 +52,35 @@ pub(crate) trait Element: Copy + PartialOrd + 'static {
     fn sqrt(self) -> Self;
     fn exp(self) -> Self;
     fn log(self) -> Self;
+    fn sign(self) -> Self;
+    fn floor(self) -> Self;
+    fn ceil(self) -> Self;
+    fn trunc(self) -> Self;
+    fn rint(self) -> Self;
+    fn cbrt(self) -> Self;
+    fn exp2(self) -> Self;
+    fn expm1(self) -> Self;
+    fn log2(self) -> Self;
+    fn log10(self) -> Self;
+    fn log1p(self) -> Self;
+    fn sin(self) -> Self;
+    fn cos(self) -> Self;
+    fn tan(self) -> Self;
+    fn arcsin(self) -> Self;
+    fn arccos(self) -> Self;
+    fn arctan(self) -> Self;
+    fn sinh(self) -> Self;
+    fn cosh(self) -> Self;
+    fn tanh(self) -> Self;
+    fn degrees(self) -> Self;
+    fn radians(self) -> Self;
+    fn fmod(self, other: Self) -> Self;
+    fn arctan2(self, other: Self) -> Self;
+    fn hypot(self, other: Self) -> Self;
+    fn shift_left(self, by: Self) -> Self;
+    fn shift_right(self, by: Self) -> Self;
     fn is_nan(self) -> bool;
+    fn is_inf(self) -> bool;
     /// The bits, sign-extended.
     fn bits(self) -> u64;
 }
@@ -166,7 +194,31 @@ macro_rules! integer {
             fn bits(self) -> u64 {
                 self as i64 as u64
             }
-            undefined! { div(other); sqrt(); exp(); log() }
+            #[inline(always)]
+            fn is_inf(self) -> bool {
+                false
+            }
+            #[inline(always)]
+            fn sign(self) -> Self {
+                #[allow(unused_comparisons, reason = "the unsigned types come through here too")]
+                let negative = self < 0;
+                if negative { (0 as $t).wrapping_sub(1) } else { Self::from(self > 0) }
+            }
+            #[inline(always)]
+            fn fmod(self, other: Self) -> Self {
+                if other == 0 { 0 } else { self.wrapping_rem(other) }
+            }
+            #[inline(always)]
+            fn shift_left(self, by: Self) -> Self {
+                u32::try_from(by).ok().and_then(|by| self.checked_shl(by)).unwrap_or(0)
+            }
+            #[inline(always)]
+            fn shift_right(self, by: Self) -> Self {
+                #[allow(unused_comparisons, reason = "the unsigned types come through here too")]
+                let all_gone = if self < 0 { (0 as $t).wrapping_sub(1) } else { 0 };
+                u32::try_from(by).ok().and_then(|by| self.checked_shr(by)).unwrap_or(all_gone)
+            }
+            undefined! { div(other); arctan2(other); hypot(other); sqrt(); exp(); log(); floor(); ceil(); trunc(); rint(); cbrt(); exp2(); expm1(); log2(); log10(); log1p(); sin(); cos(); tan(); arcsin(); arccos(); arctan(); sinh(); cosh(); tanh(); degrees(); radians() }
         }
     )*};
 }
@@ -222,7 +274,14 @@ impl Element for Truth {
     fn bits(self) -> u64 {
         self.0.into()
     }
-    undefined! { sub(other); div(other); floor_div(other); modulo(other); pow(other); neg(); sqrt(); exp(); log() }
+    #[inline(always)]
+    fn is_inf(self) -> bool {
+        false
+    }
+    undefined! {
+        sub(other); div(other); floor_div(other); modulo(other); pow(other); fmod(other); arctan2(other);
+        hypot(other); shift_left(other); shift_right(other); neg(); sqrt(); exp(); log(); sign(); floor(); ceil(); trunc(); rint(); cbrt(); exp2(); expm1(); log2(); log10(); log1p(); sin(); cos(); tan(); arcsin(); arccos(); arctan(); sinh(); cosh(); tanh(); degrees(); radians()
+    }
 }
 
 macro_rules! float {
@@ -319,12 +378,134 @@ macro_rules! float {
             fn bits(self) -> u64 {
                 self.to_bits().into()
             }
-            undefined! { and(other); or(other); xor(other); not() }
+            #[inline(always)]
+            fn is_inf(self) -> bool {
+                self.is_infinite()
+            }
+            #[inline(always)]
+            fn sign(self) -> Self {
+                if self > 0.0 {
+                    1.0
+                } else if self < 0.0 {
+                    -1.0
+                } else if self == 0.0 {
+                    0.0
+                } else {
+                    self
+                }
+            }
+            #[inline(always)]
+            fn degrees(self) -> Self {
+                self * (180.0 / (std::f64::consts::PI as $t))
+            }
+            #[inline(always)]
+            fn radians(self) -> Self {
+                self * ((std::f64::consts::PI as $t) / 180.0)
+            }
+            #[inline(always)]
+            fn fmod(self, other: Self) -> Self {
+                self % other
+            }
+            #[inline(always)]
+            fn arctan2(self, other: Self) -> Self {
+                self.atan2(other)
+            }
+            #[inline(always)]
+            fn hypot(self, other: Self) -> Self {
+                self.hypot(other)
+            }
+            #[inline(always)]
+            fn floor(self) -> Self {
+                self.floor()
+            }
+            #[inline(always)]
+            fn ceil(self) -> Self {
+                self.ceil()
+            }
+            #[inline(always)]
+            fn trunc(self) -> Self {
+                self.trunc()
+            }
+            #[inline(always)]
+            fn rint(self) -> Self {
+                self.round_ties_even()
+            }
+            #[inline(always)]
+            fn cbrt(self) -> Self {
+                self.cbrt()
+            }
+            #[inline(always)]
+            fn exp2(self) -> Self {
+                self.exp2()
+            }
+            #[inline(always)]
+            fn expm1(self) -> Self {
+                self.exp_m1()
+            }
+            #[inline(always)]
+            fn log2(self) -> Self {
+                self.log2()
+            }
+            #[inline(always)]
+            fn log10(self) -> Self {
+                self.log10()
+            }
+            #[inline(always)]
+            fn log1p(self) -> Self {
+                self.ln_1p()
+            }
+            #[inline(always)]
+            fn sin(self) -> Self {
+                self.sin()
+            }
+            #[inline(always)]
+            fn cos(self) -> Self {
+                self.cos()
+            }
+            #[inline(always)]
+            fn tan(self) -> Self {
+                self.tan()
+            }
+            #[inline(always)]
+            fn arcsin(self) -> Self {
+                self.asin()
+            }
+            #[inline(always)]
+            fn arccos(self) -> Self {
+                self.acos()
+            }
+            #[inline(always)]
+            fn arctan(self) -> Self {
+                self.atan()
+            }
+            #[inline(always)]
+            fn sinh(self) -> Self {
+                self.sinh()
+            }
+            #[inline(always)]
+            fn cosh(self) -> Self {
+                self.cosh()
+            }
+            #[inline(always)]
+            fn tanh(self) -> Self {
+                self.tanh()
+            }
+            undefined! { and(other); or(other); xor(other); shift_left(other); shift_right(other); not() }
         }
     )*};
 }
 
 float!(f32, f64);
+
+/// Functions of half precision by way of single precision.
+macro_rules! half {
+    ($($name:ident($($arg:ident),*));* $(;)?) => {$(
+        #[inline(always)]
+        fn $name(self $(, $arg: Self)*) -> Self {
+            f16::from_f32(Element::$name(self.to_f32() $(, $arg.to_f32())*))
+        }
+    )*};
+}
 
 /// Half precision: each function in single precision, and rounded.
 impl Element for f16 {
@@ -404,7 +585,12 @@ impl Element for f16 {
     fn bits(self) -> u64 {
         self.to_bits().into()
     }
-    undefined! { and(other); or(other); xor(other); not() }
+    #[inline(always)]
+    fn is_inf(self) -> bool {
+        f16::is_infinite(self)
+    }
+    half! { sign(); fmod(other); arctan2(other); hypot(other); floor(); ceil(); trunc(); rint(); cbrt(); exp2(); expm1(); log2(); log10(); log1p(); sin(); cos(); tan(); arcsin(); arccos(); arctan(); sinh(); cosh(); tanh(); degrees(); radians() }
+    undefined! { and(other); or(other); xor(other); shift_left(other); shift_right(other); not() }
 }
 
 /// Conversion of one pixel, as numpy's `astype`; floats that an integer cannot

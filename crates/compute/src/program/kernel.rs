@@ -265,7 +265,9 @@ macro_rules! ops1 {
     )*};
 }
 
-ops1! { Neg = neg; Not = not; Abs = abs; Sqrt = sqrt; Exp = exp; Log = log; }
+ops1! {
+    Neg = neg; Not = not; Abs = abs; Sqrt = sqrt; Exp = exp; Log = log; Sign = sign; Floor = floor; Ceil = ceil; Trunc = trunc; Rint = rint; Cbrt = cbrt; Exp2 = exp2; Expm1 = expm1; Log2 = log2; Log10 = log10; Log1p = log1p; Sin = sin; Cos = cos; Tan = tan; Arcsin = arcsin; Arccos = arccos; Arctan = arctan; Sinh = sinh; Cosh = cosh; Tanh = tanh; Degrees = degrees; Radians = radians;
+}
 
 struct IsNan;
 impl<T: Element> Map1<T, Truth> for IsNan {
@@ -280,6 +282,22 @@ impl<T: Element> Map1<T, Truth> for NotNan {
     #[inline(always)]
     fn f(a: T) -> Truth {
         (!a.is_nan()).into()
+    }
+}
+
+struct IsInf;
+impl<T: Element> Map1<T, Truth> for IsInf {
+    #[inline(always)]
+    fn f(a: T) -> Truth {
+        a.is_inf().into()
+    }
+}
+
+struct IsFinite;
+impl<T: Element> Map1<T, Truth> for IsFinite {
+    #[inline(always)]
+    fn f(a: T) -> Truth {
+        (!a.is_nan() && !a.is_inf()).into()
     }
 }
 
@@ -306,6 +324,7 @@ macro_rules! ops2 {
 ops2! {
     Add = add; Sub = sub; Mul = mul; Div = div; FloorDiv = floor_div; Mod = modulo; Pow = pow;
     Minimum = minimum; Maximum = maximum; And = and; Or = or; Xor = xor;
+    Fmod = fmod; Arctan2 = arctan2; Hypot = hypot; ShiftLeft = shift_left; ShiftRight = shift_right;
 }
 
 /// Comparisons, and the same of a signed with an unsigned 64-bit integer.
@@ -442,6 +461,30 @@ fn unary(op: Unary, dtype: DType, simd: Simd) -> Option<Kernel> {
         Unary::Log => map1::<Log, T, T>(Simd::Baseline),
         Unary::IsNan => map1::<IsNan, T, Truth>(simd),
         Unary::NotNan => map1::<NotNan, T, Truth>(simd),
+        Unary::IsInf => map1::<IsInf, T, Truth>(simd),
+        Unary::IsFinite => map1::<IsFinite, T, Truth>(simd),
+        Unary::Sign => map1::<Sign, T, T>(simd),
+        Unary::Floor => map1::<Floor, T, T>(simd),
+        Unary::Ceil => map1::<Ceil, T, T>(simd),
+        Unary::Trunc => map1::<Trunc, T, T>(simd),
+        Unary::Rint => map1::<Rint, T, T>(simd),
+        Unary::Cbrt => map1::<Cbrt, T, T>(Simd::Baseline),
+        Unary::Exp2 => map1::<Exp2, T, T>(Simd::Baseline),
+        Unary::Expm1 => map1::<Expm1, T, T>(Simd::Baseline),
+        Unary::Log2 => map1::<Log2, T, T>(Simd::Baseline),
+        Unary::Log10 => map1::<Log10, T, T>(Simd::Baseline),
+        Unary::Log1p => map1::<Log1p, T, T>(Simd::Baseline),
+        Unary::Sin => map1::<Sin, T, T>(Simd::Baseline),
+        Unary::Cos => map1::<Cos, T, T>(Simd::Baseline),
+        Unary::Tan => map1::<Tan, T, T>(Simd::Baseline),
+        Unary::Arcsin => map1::<Arcsin, T, T>(Simd::Baseline),
+        Unary::Arccos => map1::<Arccos, T, T>(Simd::Baseline),
+        Unary::Arctan => map1::<Arctan, T, T>(Simd::Baseline),
+        Unary::Sinh => map1::<Sinh, T, T>(Simd::Baseline),
+        Unary::Cosh => map1::<Cosh, T, T>(Simd::Baseline),
+        Unary::Tanh => map1::<Tanh, T, T>(Simd::Baseline),
+        Unary::Degrees => map1::<Degrees, T, T>(simd),
+        Unary::Radians => map1::<Radians, T, T>(simd),
     }), complex => None)
 }
 
@@ -465,6 +508,11 @@ fn binary(op: Binary, dtype: DType, simd: Simd) -> Option<Kernel> {
         B::And => map2::<And, T, T, T>(simd),
         B::Or => map2::<Or, T, T, T>(simd),
         B::Xor => map2::<Xor, T, T, T>(simd),
+        B::Fmod => map2::<Fmod, T, T, T>(Simd::Baseline),
+        B::Arctan2 => map2::<Arctan2, T, T, T>(Simd::Baseline),
+        B::Hypot => map2::<Hypot, T, T, T>(Simd::Baseline),
+        B::ShiftLeft => map2::<ShiftLeft, T, T, T>(simd),
+        B::ShiftRight => map2::<ShiftRight, T, T, T>(simd),
         B::Eq => map2::<Eq, T, T, Truth>(simd),
         B::Ne => map2::<Ne, T, T, Truth>(simd),
         B::Lt => map2::<Lt, T, T, Truth>(simd),
