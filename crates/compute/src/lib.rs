@@ -49,11 +49,11 @@ mod sink;
 mod source;
 mod value;
 
-pub use array::{Compute, DataArray, Operand};
+pub use array::{Compute, DataArray, DropNa, Operand, Reindex, align};
 pub use attrs::Attrs;
 pub use buffer::{ALIGNMENT, Buffer, Pool};
 pub use chunks::{AUTO_CHUNK_BYTES, AxisChunks, ChunkGrid, ChunkSize, Chunks};
-pub use coords::{Coord, CoordLabel, CoordValue, CoordValues, Coords, Select};
+pub use coords::{Coord, CoordLabel, CoordValue, CoordValues, Coords, Join, Select};
 pub use cube::{Cube, CubeOperand};
 pub use engine::{CancelToken, Engine, Job, default_engine, set_default_engine};
 pub use error::{Error, Result, SharedError, TaskError, TaskFailure, TooLarge};

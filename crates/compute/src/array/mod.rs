@@ -5,16 +5,21 @@
 //! larger plan and never fail; a misuse is kept in the array and returned by
 //! [`DataArray::check`], `compute` and everything else that gives a `Result`.
 
+mod align;
+mod equal;
 mod math;
 mod operators;
 mod pixels;
 mod run;
 mod select;
+mod shape;
 
 use std::sync::Arc;
 
 use datacube_model::DType;
 
+pub use align::{Reindex, align};
+pub use equal::DropNa;
 pub use operators::Operand;
 pub use run::Compute;
 pub(crate) use run::in_background;

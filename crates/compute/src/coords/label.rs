@@ -46,6 +46,20 @@ pub enum Select {
         /// How far away it may be: units of the coordinate, seconds for times.
         tolerance: Option<f64>,
     },
+    /// The last label that is not above this one, as pandas' `method="pad"`.
+    Pad {
+        /// The position or time.
+        label: CoordLabel,
+        /// How far away it may be: units of the coordinate, seconds for times.
+        tolerance: Option<f64>,
+    },
+    /// The first label that is not below this one, as pandas' `method="backfill"`.
+    Backfill {
+        /// The position or time.
+        label: CoordLabel,
+        /// How far away it may be: units of the coordinate, seconds for times.
+        tolerance: Option<f64>,
+    },
     /// All from the one to the other, both included; `None` is an open end.
     Between(Option<CoordLabel>, Option<CoordLabel>),
     /// These, in this order.
@@ -69,12 +83,30 @@ impl Select {
         }
     }
 
+    /// The last label that is not above this one: the latest time until then.
+    pub fn pad(label: impl Into<CoordLabel>) -> Select {
+        Select::Pad {
+            label: label.into(),
+            tolerance: None,
+        }
+    }
+
+    /// The first label that is not below this one: the earliest time from then.
+    pub fn backfill(label: impl Into<CoordLabel>) -> Select {
+        Select::Backfill {
+            label: label.into(),
+            tolerance: None,
+        }
+    }
+
     /// The positions in `coord`, which is the index `name`.
     pub(crate) fn resolve(&self, name: &str, coord: &Coord) -> Result<AxisIndex> {
         let finder = Finder { name, coord };
         match self {
             Select::At(label) => finder.at(label),
             Select::Nearest { label, tolerance } => finder.nearest(label, *tolerance),
+            Select::Pad { label, tolerance } => finder.beside(label, *tolerance, true),
+            Select::Backfill { label, tolerance } => finder.beside(label, *tolerance, false),
             Select::Between(from, to) => finder.between(from.as_ref(), to.as_ref()),
             Select::Each(labels) => {
                 let mut positions = Vec::with_capacity(labels.len());
@@ -88,9 +120,10 @@ impl Select {
     }
 }
 
-struct Finder<'a> {
-    name: &'a str,
-    coord: &'a Coord,
+/// Finds labels in one coordinate.
+pub(super) struct Finder<'a> {
+    pub(super) name: &'a str,
+    pub(super) coord: &'a Coord,
 }
 
 impl Finder<'_> {
@@ -146,58 +179,6 @@ impl Finder<'_> {
                 )
             }
         }
-    }
-
-    /// The nearest; of two at one distance the one of higher value, as pandas.
-    fn nearest(&self, label: &CoordLabel, tolerance: Option<f64>) -> Result<AxisIndex> {
-        #[allow(clippy::cast_precision_loss, reason = "distances need no exactness")]
-        let (values, wanted, unit): (Vec<f64>, f64, f64) = match self.coord.values() {
-            CoordValues::Float(values) => (values.clone(), self.as_f64(label)?, 1.0),
-            CoordValues::Int(values) => (
-                values.iter().map(|&value| value as f64).collect(),
-                self.as_f64(label)?,
-                1.0,
-            ),
-            CoordValues::Time(values) => {
-                let wanted = self.as_period(label)?.start;
-                let from_wanted = |&value: &i64| (i128::from(value) - i128::from(wanted)) as f64;
-                (values.iter().map(from_wanted).collect(), 0.0, 1e9)
-            }
-            CoordValues::Text(_) => return Err(self.wrong_type(label)),
-        };
-        let nearest = (0..values.len())
-            .filter(|&i| !values[i].is_nan())
-            .min_by(|&a, &b| {
-                let distance = |i: usize| (values[i] - wanted).abs();
-                distance(a)
-                    .total_cmp(&distance(b))
-                    .then(values[b].total_cmp(&values[a]))
-            })
-            .ok_or_else(|| self.unknown(label, "the coordinate is empty"))?;
-        let distance = (values[nearest] - wanted).abs();
-        if tolerance.is_some_and(|tolerance| distance > tolerance * unit) {
-            return Err(self.unknown(label, "none is within the tolerance"));
-        }
-        // A position beyond the outer edge of the outermost pixel is a mistake
-        // (another CRS, swapped axes); a time before the first one is not.
-        if tolerance.is_none() && matches!(self.coord.values(), CoordValues::Float(_)) {
-            let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-            let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            #[allow(clippy::cast_precision_loss, reason = "a mean distance")]
-            let half = (high - low) / (2 * values.len().saturating_sub(1)).max(1) as f64;
-            let edge = if values.len() > 1 {
-                half * (1.0 + 1e-9)
-            } else {
-                f64::INFINITY
-            };
-            if wanted < low - edge || wanted > high + edge || wanted.is_nan() {
-                return Err(self.unknown(
-                    label,
-                    "it lies outside; check axis and CRS, or state how far it may be with `Select::nearest_within`",
-                ));
-            }
-        }
-        Ok(AxisIndex::At(nearest))
     }
 
     fn between(&self, from: Option<&CoordLabel>, to: Option<&CoordLabel>) -> Result<AxisIndex> {
@@ -285,7 +266,7 @@ impl Finder<'_> {
         Ok(AxisIndex::list(positions))
     }
 
-    fn as_f64(&self, label: &CoordLabel) -> Result<f64> {
+    pub(super) fn as_f64(&self, label: &CoordLabel) -> Result<f64> {
         #[allow(clippy::cast_precision_loss, reason = "compared with float labels")]
         match label {
             CoordLabel::Float(value) => Ok(*value),
@@ -294,7 +275,7 @@ impl Finder<'_> {
         }
     }
 
-    fn as_period(&self, label: &CoordLabel) -> Result<Period> {
+    pub(super) fn as_period(&self, label: &CoordLabel) -> Result<Period> {
         match label {
             CoordLabel::Time(at) => {
                 Ok(Period { start: *at, end: at.saturating_add(1), instant: true })
@@ -309,7 +290,7 @@ impl Finder<'_> {
         }
     }
 
-    fn wrong_type(&self, label: &CoordLabel) -> Error {
+    pub(super) fn wrong_type(&self, label: &CoordLabel) -> Error {
         let expected = match self.coord.values() {
             CoordValues::Time(_) => "a time, such as `2022-01-05`",
             CoordValues::Float(_) | CoordValues::Int(_) => "a number",
@@ -323,7 +304,7 @@ impl Finder<'_> {
         ))
     }
 
-    fn unknown(&self, label: &CoordLabel, hint: &str) -> Error {
+    pub(super) fn unknown(&self, label: &CoordLabel, hint: &str) -> Error {
         Error::UnknownLabel {
             coord: self.name.to_owned(),
             label: bound_text(Some(label)),

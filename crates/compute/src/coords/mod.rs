@@ -5,7 +5,9 @@
 //! and can be selected by label. Values are shared, so arrays of a cube hold
 //! one copy.
 
+mod join;
 mod label;
+mod near;
 pub(crate) mod time;
 
 use std::fmt;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+pub use join::Join;
+pub(crate) use join::join;
 pub use label::{CoordLabel, Select};
 
 use crate::attrs::Attrs;
@@ -167,6 +171,14 @@ impl Coord {
                 Some(values.iter().map(|&value| value as f64).collect())
             }
             CoordValues::Text(_) => None,
+        }
+    }
+
+    /// The same labels on another dimension, or on none.
+    pub(crate) fn on(&self, dim: Option<String>) -> Coord {
+        Coord {
+            dim,
+            ..self.clone()
         }
     }
 
@@ -431,7 +443,12 @@ impl Coords {
     }
 }
 
-fn misaligned(operation: &'static str, dim: &str, ours: &Coord, theirs: &Coord) -> Error {
+pub(crate) fn misaligned(
+    operation: &'static str,
+    dim: &str,
+    ours: &Coord,
+    theirs: &Coord,
+) -> Error {
     let sizes = if ours.len() == theirs.len() {
         format!("both have {} labels", ours.len())
     } else {

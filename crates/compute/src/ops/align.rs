@@ -1,12 +1,15 @@
 //! Bringing arrays onto the same pixels: dimensions by name, indexes equal.
 //!
 //! Dimensions match by name whatever their order; one that an array lacks is
-//! repeated. Along a shared dimension the labels have to be the same.
+//! repeated. Along a shared dimension the pixels whose labels all arrays have
+//! meet, in the order of the first array.
+//! DIFFERENCE: arrays of which no label is the same are an error; xarray gives
+//! an empty array, silently, where two grids are a hair apart.
 
 use std::sync::Arc;
 
 use crate::array::DataArray;
-use crate::coords::Coords;
+use crate::coords::{Coords, Join, misaligned};
 use crate::error::{Error, Result};
 use crate::plan::{Node, NodeRef};
 
@@ -18,8 +21,47 @@ pub(super) struct Aligned {
     pub(super) coords: Coords,
 }
 
-/// The arrays on the pixels of all of them; dimensions come in the order in
-/// which they are met.
+/// The arrays on the pixels that all of them have; dimensions come in the order
+/// in which they are met.
+pub(super) fn align_inner(operation: &'static str, arrays: &[&DataArray]) -> Result<Aligned> {
+    if labels_agree(arrays) {
+        return align(operation, arrays);
+    }
+    let joined = crate::array::align(arrays, Join::Inner)?;
+    for (array, before) in joined.iter().zip(arrays) {
+        let lost = array.dims().iter().zip(array.shape()).zip(before.shape());
+        for ((dim, &len), &before) in lost {
+            if len == 0 && before > 0 {
+                let mut coords = arrays
+                    .iter()
+                    .filter_map(|array| array.coords().index_of(dim));
+                if let Some(first) = coords.next()
+                    && let Some(other) = coords.find(|other| !first.same_labels(other))
+                    && !other.is_empty()
+                {
+                    return Err(misaligned(operation, dim, first, other));
+                }
+            }
+        }
+    }
+    align(operation, &joined.iter().collect::<Vec<_>>())
+}
+
+/// Whether no index of one array differs from that of another.
+fn labels_agree(arrays: &[&DataArray]) -> bool {
+    arrays.iter().enumerate().all(|(number, array)| {
+        array.dims().iter().all(|dim| {
+            let own = array.coords().index_of(dim);
+            let others = arrays[..number].iter();
+            others
+                .filter_map(|other| other.coords().index_of(dim))
+                .all(|other| own.is_none_or(|own| own.same_labels(other)))
+        })
+    })
+}
+
+/// The arrays on the pixels of all of them, whose labels have to be the same;
+/// dimensions come in the order in which they are met.
 pub(super) fn align(operation: &'static str, arrays: &[&DataArray]) -> Result<Aligned> {
     let [first, rest @ ..] = arrays else {
         return Err(Error::Bug("nothing to align".to_owned()));

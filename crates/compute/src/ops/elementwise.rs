@@ -2,7 +2,7 @@
 
 use datacube_model::DType;
 
-use super::align::{Aligned, align};
+use super::align::{Aligned, align, align_inner};
 use super::promote::{self, Kind};
 use crate::array::{DataArray, Operand};
 use crate::attrs::Attrs;
@@ -46,7 +46,7 @@ pub(crate) fn binary(op: Binary, a: &Operand, b: &Operand) -> DataArray {
             y.check()?;
             let kinds = (Kind::Strong(x.dtype()), Kind::Strong(y.dtype()));
             let plan = promote::binary(op, kinds.0, kinds.1)?;
-            let Aligned { nodes, coords } = align(op.verb(), &[x, y])?;
+            let Aligned { nodes, coords } = align_inner(op.verb(), &[x, y])?;
             let node = match plan {
                 promote::Plan::As(dtype) => {
                     let inputs = vec![convert(&nodes[0], dtype)?, convert(&nodes[1], dtype)?];
@@ -212,7 +212,11 @@ pub(crate) fn where_(
                 promote::common(array.dtype(), other.dtype())?
             }
         };
-        let Aligned { nodes, coords } = align("mask", &arrays)?;
+        // As xarray: a mask may lie on fewer pixels, another choice may not.
+        let Aligned { nodes, coords } = match other {
+            None => align_inner("mask", &arrays)?,
+            Some(_) => align("mask", &arrays)?,
+        };
         let mut inputs = vec![convert(&nodes[1], DType::Bool)?, convert(&nodes[0], dtype)?];
         let last = match other {
             None => Arg::Const(Const::nan(dtype)),
