@@ -60,7 +60,7 @@ pub use error::{Error, Result, SharedError, TaskError, TaskFailure, TooLarge};
 pub use expr::Expression;
 pub use index::{AxisIndex, Index};
 pub use local::{LocalCluster, MemoryLimit};
-pub use masking::IntoMaskRequest;
+pub use masking::{Category, IntoMaskRequest};
 pub use observe::{Event, Observer, ProgressBar, RunReport};
 pub use optimize::optimize;
 pub use plan::{Output, Plan};

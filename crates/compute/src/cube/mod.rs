@@ -6,6 +6,7 @@
 
 mod operators;
 mod run;
+mod shape;
 
 use std::fmt;
 use std::sync::Arc;
@@ -354,6 +355,16 @@ impl Cube {
             attrs: self.attrs.clone(),
             error: self.error.clone(),
         };
+        // Where an operation left fewer labels, those count.
+        for (name, coord) in arrays.iter().flat_map(|array| array.coords().iter()) {
+            if cube
+                .coords
+                .get(name)
+                .is_some_and(|own| !own.same_labels(coord))
+            {
+                cube.coords.remove(name);
+            }
+        }
         for (name, array) in self.variables.keys().zip(arrays) {
             cube.coords = match cube.coords.merge(array.coords(), "combine") {
                 Ok(coords) => coords,

@@ -4,7 +4,12 @@
 //! products have it. All conditions of one label each become one test of bits,
 //! which runs fused with whatever uses the mask.
 
+mod flags;
+mod marker;
+
 use std::sync::Arc;
+
+pub use flags::Category;
 
 use datacube_model::{DType, FlagsDefinition, Label, MaskRequest, Number};
 
@@ -198,16 +203,7 @@ impl Cube {
     /// # Errors
     /// No variable has a `flags_definition`.
     pub fn make_mask(&self, request: impl IntoMaskRequest) -> Result<DataArray> {
-        let band = self
-            .variables()
-            .find(|(_, array)| array.attrs().contains("flags_definition"))
-            .ok_or_else(|| {
-                Error::Invalid(format!(
-                    "no variable of the cube has a `flags_definition` among its attributes; there is {}",
-                    self.names().collect::<Vec<_>>().join(", ")
-                ))
-            })?;
-        Ok(band.1.make_mask(request))
+        Ok(self.flags_band()?.make_mask(request))
     }
 
     /// Every variable with NaN where its own pixels are not valid.
