@@ -42,14 +42,19 @@ mod ops;
 pub mod optimize;
 pub mod plan;
 mod program;
+mod reduce;
 mod region;
+pub mod regional;
 mod repr;
 mod serial;
 mod sink;
 mod source;
 mod value;
 
-pub use array::{Compute, DataArray, DropNa, Operand, Reindex, align};
+pub use array::{
+    Coarsened, Compute, DataArray, Dims, DropNa, Grouped, Operand, Reduction, Reindex, Rolling, align,
+    concat,
+};
 pub use attrs::Attrs;
 pub use buffer::{ALIGNMENT, Buffer, Pool};
 pub use chunks::{AUTO_CHUNK_BYTES, AxisChunks, ChunkGrid, ChunkSize, Chunks};
@@ -65,6 +70,7 @@ pub use observe::{Event, Observer, ProgressBar, RunReport};
 pub use optimize::optimize;
 pub use plan::{Output, Plan};
 pub use program::{Program, Step};
+pub use reduce::ReduceOp;
 pub use region::Region;
 pub use serial::Serial;
 pub use sink::{ChunkSink, MemorySink, SinkError, WriteOrder};

@@ -16,6 +16,7 @@ use crate::observe::{Event, Observer, RunReport};
 use crate::plan::{Arg, Node, NodeRef, Op, Output};
 use crate::program::naive::{self, Failure, Operand};
 use crate::region::{Region, c_strides};
+use crate::regional::Block;
 use crate::sink::{ChunkSink, sink_error};
 use crate::source::Cost;
 
@@ -295,6 +296,13 @@ fn input_regions(node: &Node, region: &Region) -> Vec<(NodeRef, Region)> {
             }
             vec![(Arc::clone(&inputs[0]), Region::new(ranges))]
         }
+        Op::Regional(regional) => {
+            let shapes: Vec<&[usize]> = inputs.iter().map(|input| &*input.schema().shape).collect();
+            let wants = regional.wants(&shapes, region).into_iter().zip(inputs);
+            wants
+                .filter_map(|(region, input)| Some((Arc::clone(input), region?)))
+                .collect()
+        }
         _ => inputs
             .iter()
             .map(|input| (Arc::clone(input), region.clone()))
@@ -390,8 +398,31 @@ fn evaluate(node: &Node, region: &Region, inputs: &[&[Buffer]]) -> Result<Vec<Bu
                 &positions,
             )?])
         }
-        Op::Rechunk => Ok(vec![copy_of(&inputs[0][0])?]),
+        Op::Rechunk | Op::Materialize => Ok(vec![copy_of(&inputs[0][0])?]),
         Op::Pick(output) => Ok(vec![copy_of(&inputs[0][*output])?]),
+        Op::Regional(regional) => {
+            let shapes: Vec<&[usize]> = (node.inputs().iter())
+                .map(|input| &*input.schema().shape)
+                .collect();
+            let mut given = inputs.iter();
+            let blocks: Vec<Option<Block<'_>>> = (regional.wants(&shapes, region).into_iter())
+                .zip(node.inputs())
+                .map(|(part, input)| {
+                    Some(Block {
+                        dtype: input.schema().dtype,
+                        region: part?,
+                        pixels: &given.next()?[0],
+                    })
+                })
+                .collect();
+            let mut out = Buffer::zeroed(n * size)?;
+            if n > 0 {
+                regional
+                    .run(&shapes, &blocks, region, &mut out)
+                    .map_err(|message| Stop::Task(TaskFailure::Value(message)))?;
+            }
+            Ok(vec![out])
+        }
         Op::Elementwise { func, args } => {
             let operands: Vec<Operand<'_>> = args
                 .iter()

@@ -5,8 +5,10 @@ mod common;
 use std::sync::OnceLock;
 
 use common::{Log, Pattern, codec, same_pixels};
+use datacube_compute::regional::Footprint;
 use datacube_compute::{
-    ChunkSize, Chunks, DataArray, Engine, Index, Job, LocalCluster, Plan, Region, Serial, optimize,
+    ChunkSize, Chunks, Coord, DataArray, Engine, Index, Job, LocalCluster, Plan, ReduceOp,
+    Reduction, Region, Serial, concat, optimize,
 };
 use datacube_model::DType;
 use parking_lot::Mutex;
@@ -50,6 +52,14 @@ enum Step {
     Slice(usize, usize, SliceKind),
     Rechunk(usize, usize, usize),
     Transpose(usize),
+    Reduce(u8, usize, u8, bool),
+    Group(u8, usize, usize, Vec<u8>),
+    Coarsen(u8, usize, usize, usize),
+    Scan(u8, usize, usize),
+    Window(u8, usize, usize, usize),
+    Disk(u8, usize, usize),
+    Concat(usize, usize, usize),
+    Shift(usize, usize, i64),
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +107,20 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(a, b, c)| Step::Where(a, b, c)),
         3 => (array.clone(), 0usize..3, slice_kind()).prop_map(|(a, axis, kind)| Step::Slice(a, axis, kind)),
         1 => (array.clone(), 0usize..3, 1usize..9).prop_map(|(a, axis, n)| Step::Rechunk(a, axis, n)),
-        1 => array.prop_map(Step::Transpose),
+        1 => array.clone().prop_map(Step::Transpose),
+        6 => (0u8..17, array.clone(), 0u8..8, any::<bool>())
+            .prop_map(|(op, a, axes, skipna)| Step::Reduce(op, a, axes, skipna)),
+        2 => (0u8..17, array.clone(), 0usize..3, proptest::collection::vec(0u8..4, 11))
+            .prop_map(|(op, a, axis, labels)| Step::Group(op, a, axis, labels)),
+        2 => (0u8..17, array.clone(), 1usize..4, 1usize..4)
+            .prop_map(|(op, a, first, second)| Step::Coarsen(op, a, first, second)),
+        2 => (0u8..6, array.clone(), 0usize..3).prop_map(|(op, a, axis)| Step::Scan(op, a, axis)),
+        2 => (0u8..17, array.clone(), 0usize..3, 1usize..6)
+            .prop_map(|(op, a, axis, size)| Step::Window(op, a, axis, size)),
+        1 => (0u8..17, array.clone(), 0usize..3).prop_map(|(op, a, radius)| Step::Disk(op, a, radius)),
+        2 => (array.clone(), array.clone(), 0usize..3)
+            .prop_map(|(a, b, axis)| Step::Concat(a, b, axis)),
+        1 => (array, 0usize..3, -4i64..5).prop_map(|(a, axis, by)| Step::Shift(a, axis, by)),
     ]
 }
 
@@ -200,8 +223,164 @@ fn apply(step: &Step, arrays: &[DataArray]) -> Option<DataArray> {
             dims.rotate_left(by);
             at(*a).transpose(&dims).unwrap()
         }
+        _ => regional(step, arrays)?,
     };
-    made.error().is_none().then_some(made)
+    // What cannot be computed, such as the smallest of nothing, is tested
+    // elsewhere.
+    (made.error().is_none() && made.size() < 20_000).then_some(made)
+}
+
+fn reduce_op(op: u8) -> ReduceOp {
+    use ReduceOp::*;
+    [
+        Sum, Prod, Mean, Min, Max, Var, Std, Count, Any, All, First, Last, Median, Quantile, Mode,
+        ArgMin, ArgMax,
+    ][usize::from(op) % 17]
+}
+
+/// Whether the reduction has a value whatever the pixels are.
+fn has_value(op: ReduceOp, array: &DataArray, len: usize) -> bool {
+    match op {
+        ReduceOp::ArgMin | ReduceOp::ArgMax => !array.dtype().is_float() && len > 0,
+        ReduceOp::Min | ReduceOp::Max | ReduceOp::First | ReduceOp::Last | ReduceOp::Mode => {
+            len > 0
+        }
+        _ => true,
+    }
+}
+
+fn reduction(op: ReduceOp) -> Reduction {
+    match op {
+        ReduceOp::Quantile => Reduction::new(op).quantiles([0.25, 0.9]),
+        ReduceOp::Var => Reduction::new(op).ddof(1),
+        ReduceOp::Sum => Reduction::new(op).min_count(2),
+        ReduceOp::Max => Reduction::new(op).keepdims(),
+        op => Reduction::new(op),
+    }
+}
+
+/// Operations that are not pixel by pixel; `None` where they mean nothing.
+fn regional(step: &Step, arrays: &[DataArray]) -> Option<DataArray> {
+    let at = |i: usize| &arrays[i % arrays.len()];
+    let dim = |array: &DataArray, axis: usize| {
+        let dim = array.dims().get(axis % array.ndim().max(1))?.clone();
+        (array.len_of(&dim).unwrap() > 0).then_some(dim)
+    };
+    match step {
+        Step::Reduce(op, a, axes, skipna) => {
+            let array = at(*a);
+            let dims: Vec<&str> = (array.dims().iter().enumerate())
+                .filter(|(axis, _)| axes & (1 << axis) != 0)
+                .map(|(_, dim)| dim.as_str())
+                .collect();
+            let op = reduce_op(*op);
+            let positional = matches!(
+                op,
+                ReduceOp::ArgMin | ReduceOp::ArgMax | ReduceOp::First | ReduceOp::Last
+            );
+            let size = array.size();
+            let double = op == ReduceOp::Quantile && array.dims().contains(&"quantile".to_owned());
+            if !has_value(op, array, size) || (positional && dims.len() != 1) || double {
+                return None;
+            }
+            Some(
+                array
+                    .reduce(reduction(op).skipna(*skipna), &dims[..])
+                    .unwrap(),
+            )
+        }
+        Step::Group(op, a, axis, labels) => {
+            let array = at(*a);
+            let dim = dim(array, *axis)?;
+            let op = reduce_op(*op);
+            if matches!(op, ReduceOp::ArgMin | ReduceOp::ArgMax | ReduceOp::Quantile)
+                || dim == "kind"
+            {
+                return None;
+            }
+            let len = array.len_of(&dim).unwrap();
+            let labels: Vec<i64> = (0..len)
+                .map(|i| i64::from(labels[i % labels.len()]))
+                .collect();
+            let array = array
+                .clone()
+                .with_coord("kind", Coord::int(&dim, labels))
+                .unwrap();
+            array.groupby("kind").unwrap().reduce(op).ok()
+        }
+        Step::Coarsen(op, a, first, second) => {
+            let array = at(*a);
+            let op = reduce_op(*op);
+            let (rows, cols) = (array.dims().first()?, array.dims().last()?);
+            let sizes = [(rows.as_str(), *first), (cols.as_str(), *second)];
+            let sizes = if rows == cols {
+                &sizes[..1]
+            } else {
+                &sizes[..]
+            };
+            let quantile = array.dims().contains(&"quantile".to_owned());
+            if op == ReduceOp::Quantile && quantile
+                || matches!(op, ReduceOp::ArgMin | ReduceOp::ArgMax)
+            {
+                return None;
+            }
+            array.coarsen(sizes).ok()?.reduce(reduction_plain(op)).ok()
+        }
+        Step::Scan(op, a, axis) => {
+            let array = at(*a);
+            let dim = dim(array, *axis)?;
+            let scanned = match op {
+                0 => array.cumsum(&dim),
+                1 => array.cumprod(&dim),
+                2 => array.ffill(&dim, None),
+                3 => array.bfill(&dim, None),
+                4 => array.ffill(&dim, Some(2)),
+                _ => array.bfill(&dim, Some(1)),
+            };
+            Some(scanned.unwrap())
+        }
+        Step::Window(op, a, axis, size) => {
+            let array = at(*a);
+            let dim = dim(array, *axis)?;
+            let rolling = array.rolling(&dim, *size).unwrap();
+            let rolling = if size % 2 == 0 {
+                rolling.center()
+            } else {
+                rolling
+            };
+            let rolling = if size % 3 == 0 {
+                rolling.min_periods(1)
+            } else {
+                rolling
+            };
+            rolling.reduce(reduce_op(*op)).ok()
+        }
+        Step::Disk(op, a, radius) => {
+            let footprint = Footprint::Disk { radius: *radius };
+            at(*a).window(footprint, reduce_op(*op)).ok()
+        }
+        Step::Concat(a, b, axis) => {
+            let (a, b) = (at(*a), at(*b));
+            let dim = dim(a, *axis)?;
+            concat(&[a, b, a], &dim).ok()
+        }
+        Step::Shift(a, axis, by) => {
+            let array = at(*a);
+            let dim = dim(array, *axis)?;
+            match by {
+                4 => array.diff(&dim).ok(),
+                by => Some(array.shift(&dim, *by).unwrap()),
+            }
+        }
+        _ => None,
+    }
+}
+
+fn reduction_plain(op: ReduceOp) -> Reduction {
+    match op {
+        ReduceOp::Quantile => Reduction::new(op).quantiles([0.5]),
+        op => Reduction::new(op),
+    }
 }
 
 /// Collects the pixels of every output, in whatever order they come.

@@ -8,8 +8,11 @@
 mod align;
 mod equal;
 mod math;
+mod group;
 mod operators;
 mod pixels;
+mod reduce;
+mod regional;
 mod run;
 mod select;
 mod shape;
@@ -20,7 +23,10 @@ use datacube_model::DType;
 
 pub use align::{Reindex, align};
 pub use equal::DropNa;
+pub use group::{Coarsened, Grouped};
 pub use operators::Operand;
+pub use reduce::{Dims, Reduction};
+pub use regional::{Rolling, concat};
 pub use run::Compute;
 pub(crate) use run::in_background;
 

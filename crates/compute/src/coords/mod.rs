@@ -182,6 +182,24 @@ impl Coord {
         }
     }
 
+    /// The labels of this coordinate and then those of another, if both are of
+    /// one kind.
+    pub(crate) fn followed_by(&self, next: &Coord) -> Option<Coord> {
+        use CoordValues::{Float, Int, Text, Time};
+        let values = match (&*self.values, &*next.values) {
+            (Time(a), Time(b)) => Time([a.as_slice(), b].concat()),
+            (Float(a), Float(b)) => Float([a.as_slice(), b].concat()),
+            (Int(a), Int(b)) => Int([a.as_slice(), b].concat()),
+            (Text(a), Text(b)) => Text([a.as_slice(), b].concat()),
+            _ => return None,
+        };
+        Some(Coord {
+            dim: self.dim.clone(),
+            values: Arc::new(values),
+            attrs: self.attrs.clone(),
+        })
+    }
+
     /// The labels that `index` names; one alone becomes a scalar.
     pub(crate) fn take(&self, index: &AxisIndex) -> Coord {
         let positions = 0..index.len().unwrap_or(1);
@@ -395,6 +413,15 @@ impl Coords {
                 (name.to_owned(), taken)
             })
             .collect()
+    }
+
+    /// The coordinates that do not lie on `dim`.
+    pub(crate) fn without_dim(&self, dim: &str) -> Coords {
+        let kept = self.iter().filter(|(_, coord)| coord.dim() != Some(dim));
+        Coords(
+            kept.map(|(name, coord)| (name.to_owned(), coord.clone()))
+                .collect(),
+        )
     }
 
     /// Checks that every coordinate fits the dimension that it lies on.

@@ -5,6 +5,7 @@
 //! variables share (a mask, a common read) is done once.
 
 mod operators;
+mod reduce;
 mod run;
 mod shape;
 

@@ -4,12 +4,15 @@
 //! made on demand, chunk by chunk: what to read, where each input's pixels will
 //! lie, what it will weigh.
 
+mod machine;
+mod read;
 mod stage;
 mod task;
 mod view;
 
+pub(crate) use machine::Machine;
 pub(crate) use stage::Stage;
-pub(crate) use task::{Stop, Task, TaskStats};
+pub(crate) use task::{Stop, Task, Weight};
 pub(crate) use view::View;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,158 +1,562 @@
-//! Tasks: one chunk of a stage, from what it will weigh to its pixels.
+//! Tasks: one chunk of a stage, from what it will weigh to the instructions that
+//! make its pixels.
+//!
+//! A task asks the nodes below it for the regions that they have to give, and
+//! they ask those below them, down to what is read. What comes of it is one list
+//! of instructions over numbered buffers: read, run a program, take pixels into
+//! the states of a reduction, drop what nobody needs any more. So what a task
+//! holds at most is known by walking the list, and it can be run in steps, each
+//! of which needs only its own bytes to have arrived: a reduction over time
+//! fetches, decodes and takes a few dates, and then the next.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use datacube_model::DType;
 use futures::future::BoxFuture;
 
-use super::stage::{Body, Leaf, Origin, Stage};
-use crate::buffer::{ALIGNMENT, Buffer, Pool, normalise_bool};
-use crate::error::{Error, TaskFailure};
+use super::read::{Read, place};
+use super::stage::{Body, Leaf, Maker, Origin, Stage};
 use crate::index::AxisIndex;
-use crate::program::Port;
+use crate::plan::MemoryArray;
 use crate::program::layout::{Layout, Step};
+use crate::reduce::{self, Geometry, Reduce};
 use crate::region::{Region, c_strides};
-use crate::sink::{MemorySink, copy_strided};
-use crate::source::{ChunkSource, Cost, Fetched, ReadStats, SourceError};
+use crate::regional::Regional;
+use crate::source::{Cost, Fetched, SourceError};
 
-/// Pieces that a read is split into at most.
-const MAX_PIECES: usize = 64;
-/// What a request weighs beside the bytes that it brings.
-const REQUEST_BYTES: u64 = 32 << 10;
+pub(crate) use super::machine::{Stop, TaskStats};
+
+/// Bytes of pixels that a reduction takes at a time.
+const STEP_BYTES: usize = 4 << 20;
+/// Bytes of pixels or states for which a regional function is run at a time, if
+/// its result can be made in parts.
+const TILE_BYTES: usize = 32 << 20;
+/// Bytes that the steps of one task fetch ahead.
+const AHEAD_BYTES: u64 = 32 << 20;
+/// Steps that one task fetches ahead.
+const AHEAD_STEPS: usize = 16;
+/// Parts are not made smaller than this along an axis.
+const TILE_EDGE: usize = 32;
 
 /// One chunk of a stage, planned: nothing has been read.
 #[derive(Debug)]
 pub(crate) struct Task {
-    stage: Arc<Stage>,
+    pub(super) stage: Arc<Stage>,
     /// The pixels that it makes.
     pub(crate) region: Region,
-    reads: Vec<Read>,
-    inputs: Vec<Input>,
+    pub(super) reads: Vec<Read>,
+    pub(super) instructions: Vec<Instruction>,
+    /// After each instruction, the slots that nobody needs any more.
+    pub(super) frees: Vec<Vec<usize>>,
+    /// The instructions of each step: reads first.
+    pub(super) steps: Vec<Range<usize>>,
+    /// Bytes of each slot.
+    pub(super) slots: Vec<usize>,
+    pub(super) n_states: usize,
+    weight: Weight,
+    /// Steps whose bytes may be there at a time.
+    ahead: usize,
 }
 
-/// Pixels of a source that are read into one buffer.
-#[derive(Debug)]
-struct Read {
-    source: Arc<dyn ChunkSource>,
-    /// The runs of positions along each axis; each product of runs is a piece.
-    runs: Vec<Vec<Run>>,
+/// What a task needs while it is in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weight {
+    /// What it reads in all, and the most that decoding needs besides.
+    pub(crate) cost: Cost,
+    /// Bytes that are there at a time between fetching and decoding.
+    pub(crate) fetched: u64,
+    /// Buffers for what is read and for what functions leave to others.
+    pub(crate) inputs: u64,
+    /// States of reductions, and what other regional functions need besides.
+    pub(crate) states: u64,
+    pub(crate) outputs: u64,
+    pub(crate) program: u64,
 }
 
-/// Positions that follow each other, and where they go in the buffer.
-#[derive(Clone, Debug, PartialEq)]
-struct Run {
-    start: usize,
-    len: usize,
-    to: usize,
-}
-
-/// Where a leaf's pixels lie.
-#[derive(Debug)]
-struct Input {
-    /// The read, or the array in memory.
-    from: From,
-    layout: Layout,
-}
-
-#[derive(Debug)]
-enum From {
-    Read(usize),
-    Memory(usize),
-}
-
-/// What a task came to.
-#[derive(Debug, Default)]
-pub(crate) struct TaskStats {
-    pub(crate) read: ReadStats,
-    pub(crate) decode: Duration,
-    pub(crate) program: Duration,
-}
-
-/// Why a task failed.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// In a way that names the chunk.
-    Task(TaskFailure),
-    /// Otherwise.
-    Error(Error),
-}
-
-impl std::convert::From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Stop::Error(error)
+impl Weight {
+    /// Bytes at most at one time.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.fetched
+            + self.cost.scratch_bytes
+            + self.inputs
+            + self.states
+            + self.outputs
+            + self.program
     }
 }
 
-impl std::convert::From<SourceError> for Stop {
-    fn from(error: SourceError) -> Self {
-        Stop::Task(TaskFailure::Source(error))
-    }
+/// What a task does, one after the other. Buffers are slots by number.
+#[derive(Debug)]
+pub(super) enum Instruction {
+    /// Decodes what was fetched.
+    Read { read: usize, slot: usize },
+    /// Runs a program, into a slot or into the outputs.
+    Program {
+        maker: Arc<Maker>,
+        inputs: Vec<Input>,
+        slot: Option<usize>,
+        len: usize,
+    },
+    /// Copies pixels, into a slot or into the output.
+    Copy {
+        input: Input,
+        size: usize,
+        slot: Option<usize>,
+        len: usize,
+    },
+    /// Makes the states of a reduction's part `out`.
+    Begin {
+        states: usize,
+        maker: Arc<Maker>,
+        out: Region,
+    },
+    /// Takes pixels into states.
+    Take {
+        states: usize,
+        input: Input,
+        size: usize,
+        region: Region,
+    },
+    /// Ends a canonical block.
+    EndBlock { states: usize },
+    /// Writes what states came to, or the states themselves.
+    Finish {
+        states: usize,
+        words: bool,
+        slot: usize,
+    },
+    /// Runs a regional function on whole blocks.
+    Run {
+        maker: Arc<Maker>,
+        region: Region,
+        inputs: Vec<Option<(Input, Region)>>,
+        slot: usize,
+    },
+    /// Puts a part where it belongs.
+    Place {
+        part: Region,
+        from: usize,
+        whole: Region,
+        to: usize,
+        size: usize,
+    },
+    /// A slot without pixels.
+    Empty { slot: usize },
+    /// A slot is the output.
+    Deliver { slot: usize, size: usize },
+}
+
+/// Where the pixels of an input lie.
+#[derive(Clone, Debug)]
+pub(super) struct Input {
+    pub(super) from: From,
+    pub(super) layout: Layout,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum From {
+    Slot(usize),
+    Memory(Arc<MemoryArray>),
 }
 
 impl Task {
     /// The task that makes `region`, a chunk of the stage or a part of one.
     pub(crate) fn plan(stage: &Arc<Stage>, region: Region) -> Task {
-        let mut reads: Vec<Read> = Vec::new();
-        let mut sources: Vec<(usize, usize)> = Vec::new(); // leaf and read
-        let all_positions: Vec<Vec<AxisIndex>> = stage
-            .leaves
-            .iter()
-            .map(|leaf| leaf.view.positions(region.ranges()))
-            .collect();
-        for (number, leaf) in stage.leaves.iter().enumerate() {
-            let Origin::Source(source) = &leaf.origin else {
-                continue;
-            };
-            let read = Read::plan(source, &all_positions[number], leaf.dtype);
-            match reads.iter_mut().position(|other| other.take_in(&read)) {
-                Some(other) => sources.push((number, other)),
-                None => {
-                    reads.push(read);
-                    sources.push((number, reads.len() - 1));
-                }
+        let mut planner = Planner::default();
+        let maker = &stage.maker;
+        let want = ranges(&region);
+        match &maker.body {
+            Body::Copy => {
+                let leaves: Vec<&Leaf> = maker.leaves.iter().collect();
+                let input = planner.inputs(&leaves, &want).remove(0);
+                planner.instructions.push(Instruction::Copy {
+                    input,
+                    size: maker.dtype.size(),
+                    slot: None,
+                    len: region.len(),
+                });
+            }
+            Body::Program(_) => {
+                let leaves: Vec<&Leaf> = maker.leaves.iter().collect();
+                let inputs = planner.inputs(&leaves, &want);
+                planner.instructions.push(Instruction::Program {
+                    maker: Arc::clone(maker),
+                    inputs,
+                    slot: None,
+                    len: region.len(),
+                });
+            }
+            Body::Regional { .. } => {
+                let slot = planner.regional(maker, &region);
+                let size = maker.dtype.size();
+                planner
+                    .instructions
+                    .push(Instruction::Deliver { slot, size });
             }
         }
-        let inputs = stage
-            .leaves
+        planner.finish(stage, region)
+    }
+
+    /// What it needs, results that stay where they are written not included.
+    pub(crate) fn weight(&self, in_place: bool) -> Weight {
+        Weight {
+            outputs: if in_place { 0 } else { self.weight.outputs },
+            ..self.weight
+        }
+    }
+
+    /// Fetches no more ahead than it has to.
+    pub(crate) fn be_modest(&mut self) {
+        self.ahead = 1;
+        self.weight.fetched = (0..self.steps.len())
+            .map(|step| self.step_bytes(step))
+            .max()
+            .unwrap_or(0);
+    }
+
+    /// Steps whose bytes may be there at a time.
+    pub(crate) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
+    /// Number of steps.
+    pub(crate) fn n_steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    fn step_reads(&self, step: usize) -> impl Iterator<Item = &Read> {
+        self.instructions[self.steps[step].clone()]
             .iter()
+            .filter_map(|instruction| match instruction {
+                Instruction::Read { read, .. } => Some(&self.reads[*read]),
+                _ => None,
+            })
+    }
+
+    fn step_bytes(&self, step: usize) -> u64 {
+        self.step_reads(step)
+            .flat_map(|read| {
+                let pieces = read.pieces().into_iter();
+                pieces.map(|piece| read.source.project(&piece.region).read_bytes)
+            })
+            .sum()
+    }
+
+    /// The futures that bring what a step needs, in its order.
+    pub(crate) fn fetches(
+        &self,
+        step: usize,
+    ) -> Vec<BoxFuture<'static, Result<Fetched, SourceError>>> {
+        let pieces = |read: &Read| {
+            let source = Arc::clone(&read.source);
+            read.pieces()
+                .into_iter()
+                .map(move |piece| source.fetch(&piece.region))
+        };
+        self.step_reads(step).flat_map(pieces).collect()
+    }
+}
+
+fn ranges(region: &Region) -> Vec<AxisIndex> {
+    region
+        .ranges()
+        .iter()
+        .map(|range| AxisIndex::range(range.start, range.len(), 1))
+        .collect()
+}
+
+/// Writes the instructions of a task.
+#[derive(Default)]
+struct Planner {
+    reads: Vec<Read>,
+    instructions: Vec<Instruction>,
+    slots: Vec<usize>,
+    n_states: usize,
+    /// What has been made, by who makes it and which positions.
+    made: HashMap<(*const Maker, Vec<AxisIndex>), usize>,
+}
+
+impl Planner {
+    fn slot(&mut self, bytes: usize) -> usize {
+        self.slots.push(bytes);
+        self.slots.len() - 1
+    }
+
+    /// Where the pixels of some inputs lie at the positions `want`, along each
+    /// axis of who reads them. What one of them reads serves the others too,
+    /// where that takes no more pixels.
+    fn inputs(&mut self, leaves: &[&Leaf], want: &[AxisIndex]) -> Vec<Input> {
+        let shape: Vec<usize> = want.iter().map(|index| index.len().unwrap_or(1)).collect();
+        let positions: Vec<Vec<AxisIndex>> = leaves
+            .iter()
+            .map(|leaf| leaf.view.positions(want))
+            .collect();
+        let mut reads: Vec<Read> = Vec::new();
+        let mut read_of = vec![0; leaves.len()];
+        for (number, leaf) in leaves.iter().enumerate() {
+            if let Origin::Source(source) = &leaf.origin {
+                let read = Read::plan(source, &positions[number], leaf.dtype);
+                read_of[number] = match reads.iter_mut().position(|other| other.take_in(&read)) {
+                    Some(other) => other,
+                    None => {
+                        reads.push(read);
+                        reads.len() - 1
+                    }
+                };
+            }
+        }
+        // Nested work first, so that what is read is decoded when it is needed.
+        let made: Vec<Option<(usize, Vec<AxisIndex>)>> = leaves
+            .iter()
+            .zip(&positions)
+            .map(|(leaf, positions)| match &leaf.origin {
+                Origin::Made(maker) => Some(self.make(maker, positions)),
+                _ => None,
+            })
+            .collect();
+        let slots: Vec<usize> = reads.iter().map(|read| self.slot(read.bytes())).collect();
+        let inputs = leaves
+            .iter()
+            .zip(made)
             .enumerate()
-            .map(|(number, leaf)| {
-                let positions = &all_positions[number];
-                match &leaf.origin {
-                    Origin::Source(_) => {
-                        let read = sources.iter().find(|(leaf, _)| *leaf == number);
-                        let read = read.expect("every source has a read").1;
-                        let (shape, runs) = (reads[read].shape(), &reads[read].runs);
-                        let layout = input_layout(leaf, positions, &region, &shape, |axis, at| {
-                            place(&runs[axis], at)
+            .map(|(number, (leaf, made))| {
+                let index = &positions[number];
+                let layout = |buffer: &[usize], at: &dyn Fn(usize, usize) -> usize| {
+                    input_layout(leaf, index, &shape, buffer, at)
+                };
+                match (&leaf.origin, made) {
+                    (Origin::Memory(array), _) => Input {
+                        from: From::Memory(Arc::clone(array)),
+                        layout: layout(&array.shape, &|axis, i| index[axis].get(i)),
+                    },
+                    (Origin::Made(_), Some((slot, held))) => {
+                        let buffer: Vec<usize> =
+                            held.iter().map(|held| held.len().unwrap_or(1)).collect();
+                        let layout = layout(&buffer, &|axis, i| {
+                            let same = held[axis].len() == index[axis].len()
+                                && held[axis].get(0) == index[axis].get(0)
+                                && held[axis] == index[axis];
+                            if same || index[axis].len().is_none() && buffer[axis] == 1 {
+                                i
+                            } else {
+                                index[axis].get(i) - held[axis].get(0)
+                            }
                         });
                         Input {
-                            from: From::Read(read),
+                            from: From::Slot(slot),
                             layout,
                         }
                     }
-                    Origin::Memory(array) => {
-                        let layout =
-                            input_layout(leaf, positions, &region, &array.shape, |_, at| at);
+                    _ => {
+                        let read = &reads[read_of[number]];
+                        let layout = layout(&read.shape(), &|axis, i| {
+                            place(&read.runs[axis], index[axis].get(i))
+                        });
                         Input {
-                            from: From::Memory(number),
+                            from: From::Slot(slots[read_of[number]]),
                             layout,
                         }
                     }
                 }
             })
             .collect();
-        Task {
-            stage: Arc::clone(stage),
-            region,
-            reads,
-            inputs,
+        for (read, slot) in reads.into_iter().zip(slots) {
+            self.reads.push(read);
+            self.instructions.push(Instruction::Read {
+                read: self.reads.len() - 1,
+                slot,
+            });
+        }
+        inputs
+    }
+
+    /// A slot with what `maker` makes at `positions`, and which positions it
+    /// holds: these, or all between the first and the last.
+    fn make(&mut self, maker: &Arc<Maker>, positions: &[AxisIndex]) -> (usize, Vec<AxisIndex>) {
+        let want: Vec<AxisIndex> = match &maker.body {
+            Body::Regional { .. } => positions
+                .iter()
+                .map(|index| {
+                    let hull = index.hull();
+                    AxisIndex::range(hull.start, hull.len(), 1)
+                })
+                .collect(),
+            _ => positions
+                .iter()
+                .map(|index| match index {
+                    AxisIndex::At(at) => AxisIndex::range(*at, 1, 1),
+                    other => other.clone(),
+                })
+                .collect(),
+        };
+        let key = (Arc::as_ptr(maker), want.clone());
+        if let Some(slot) = self.made.get(&key) {
+            return (*slot, want);
+        }
+        let len: usize = want.iter().map(|index| index.len().unwrap_or(1)).product();
+        let slot = match &maker.body {
+            Body::Regional { .. } => {
+                let ranges: Vec<Range<usize>> = want.iter().map(AxisIndex::hull).collect();
+                self.regional(maker, &Region::new(ranges))
+            }
+            Body::Program(_) | Body::Copy => {
+                let leaves: Vec<&Leaf> = maker.leaves.iter().collect();
+                let mut inputs = self.inputs(&leaves, &want);
+                let slot = self.slot(len * maker.dtype.size());
+                self.instructions.push(match maker.body {
+                    Body::Copy => Instruction::Copy {
+                        input: inputs.remove(0),
+                        size: maker.dtype.size(),
+                        slot: Some(slot),
+                        len,
+                    },
+                    _ => Instruction::Program {
+                        maker: Arc::clone(maker),
+                        inputs,
+                        slot: Some(slot),
+                        len,
+                    },
+                });
+                slot
+            }
+        };
+        self.made.insert(key, slot);
+        (slot, want)
+    }
+
+    /// The pixels of `region` of an input, one after the other.
+    fn block(&mut self, leaf: &Leaf, region: &Region) -> Input {
+        let input = self.inputs(&[leaf], &ranges(region)).remove(0);
+        let plain = input.layout.len() == region.len()
+            && (input.layout.start_if_contiguous().is_some() || region.is_empty());
+        if plain {
+            return input;
+        }
+        let size = leaf.dtype.size();
+        let slot = self.slot(region.len() * size);
+        self.instructions.push(Instruction::Copy {
+            input,
+            size,
+            slot: Some(slot),
+            len: region.len(),
+        });
+        Input {
+            from: From::Slot(slot),
+            layout: Layout::contiguous(region.len()),
         }
     }
 
-    /// What will be read, and the memory that decoding needs at most.
-    pub(crate) fn cost(&self) -> Cost {
+    /// A slot with `region` of what a regional function makes.
+    fn regional(&mut self, maker: &Arc<Maker>, region: &Region) -> usize {
+        let size = maker.dtype.size();
+        let whole = self.slot(region.len() * size);
+        if region.is_empty() {
+            self.instructions.push(Instruction::Empty { slot: whole });
+            return whole;
+        }
+        let tiles = tiles(maker, region);
+        let alone = tiles.len() == 1;
+        for tile in &tiles {
+            let slot = if alone {
+                whole
+            } else {
+                self.slot(tile.len() * size)
+            };
+            self.tile(maker, tile, slot);
+            if !alone {
+                self.instructions.push(Instruction::Place {
+                    part: tile.clone(),
+                    from: slot,
+                    whole: region.clone(),
+                    to: whole,
+                    size,
+                });
+            }
+        }
+        whole
+    }
+
+    fn tile(&mut self, maker: &Arc<Maker>, tile: &Region, slot: usize) {
+        let Body::Regional { regional, shapes } = &maker.body else {
+            return;
+        };
+        let shape = &shapes[0];
+        match regional {
+            Regional::Reduce(reduce) if reduce.op.streams() => {
+                let blocks = 0..Geometry::new(reduce, shape).n_blocks();
+                self.stream(maker, reduce, shape, (tile, blocks), false, slot);
+            }
+            Regional::Partial(reduce) => {
+                let ranges = tile.ranges();
+                let out = Region::new(ranges[1..ranges.len() - 1].to_vec());
+                let blocks = ranges[0].clone();
+                self.stream(maker, reduce, shape, (&out, blocks), true, slot);
+            }
+            _ => {
+                let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
+                let wants = regional.wants(&shapes, tile);
+                let inputs = wants
+                    .into_iter()
+                    .zip(&maker.leaves)
+                    .map(|(want, leaf)| {
+                        let want = want?;
+                        Some((self.block(leaf, &want), want))
+                    })
+                    .collect();
+                self.instructions.push(Instruction::Run {
+                    maker: Arc::clone(maker),
+                    region: tile.clone(),
+                    inputs,
+                    slot,
+                });
+            }
+        }
+    }
+
+    /// A reduction that takes its input step by step.
+    fn stream(
+        &mut self,
+        maker: &Arc<Maker>,
+        reduce: &Reduce,
+        shape: &[usize],
+        (out, blocks): (&Region, Range<usize>),
+        words: bool,
+        slot: usize,
+    ) {
+        let geometry = Geometry::new(reduce, shape);
+        let states = self.n_states;
+        self.n_states += 1;
+        self.instructions.push(Instruction::Begin {
+            states,
+            maker: Arc::clone(maker),
+            out: out.clone(),
+        });
+        let leaf = &maker.leaves[0];
+        let size = leaf.dtype.size();
+        for number in blocks {
+            for region in geometry.steps(out, number, STEP_BYTES / size) {
+                let input = self.block(leaf, &region);
+                self.instructions.push(Instruction::Take {
+                    states,
+                    input,
+                    size,
+                    region,
+                });
+            }
+            self.instructions.push(Instruction::EndBlock { states });
+        }
+        self.instructions.push(Instruction::Finish {
+            states,
+            words,
+            slot,
+        });
+    }
+
+    fn finish(self, stage: &Arc<Stage>, region: Region) -> Task {
+        let frees = self.frees();
+        let steps = self.steps();
+        let (inputs, states) = self.peak(&frees);
         let mut cost = Cost::default();
         let mut scratch = 0;
         for read in &self.reads {
@@ -163,421 +567,231 @@ impl Task {
             }
         }
         cost.scratch_bytes = scratch;
-        cost
-    }
-
-    /// Bytes of the buffers that inputs are decoded into.
-    pub(crate) fn input_bytes(&self) -> u64 {
-        self.reads.iter().map(|read| read.bytes() as u64).sum()
-    }
-
-    /// Bytes of the pixels that it makes.
-    pub(crate) fn output_bytes(&self) -> u64 {
-        let sizes = self.stage.outputs.iter().map(|output| output.dtype.size());
-        (sizes.sum::<usize>() * self.region.len()) as u64
-    }
-
-    /// Bytes that the program needs besides.
-    pub(crate) fn program_bytes(&self) -> u64 {
-        match &self.stage.body {
-            Body::Copy => 0,
-            Body::Program(program) => program.scratch_bytes() as u64,
-        }
-    }
-
-    /// The futures that bring what [`Task::compute`] needs, in its order.
-    pub(crate) fn fetches(&self) -> Vec<BoxFuture<'static, Result<Fetched, SourceError>>> {
-        let pieces = |read: &Read| {
-            let source = Arc::clone(&read.source);
-            read.pieces()
-                .into_iter()
-                .map(move |piece| source.fetch(&piece.region))
-        };
-        self.reads.iter().flat_map(pieces).collect()
-    }
-
-    /// Decodes what was fetched and computes the outputs: in place where `sink`
-    /// is memory, else into buffers that are given back in the order of the
-    /// stage's outputs.
-    pub(crate) fn compute(
-        &self,
-        fetched: Vec<Fetched>,
-        pool: &Pool,
-        sink: Option<&MemorySink>,
-        stats: &mut TaskStats,
-    ) -> Result<Vec<Buffer>, Stop> {
-        let targets = self.targets(pool, sink)?;
-        let begun = Instant::now();
-        let mut fetched = fetched.into_iter();
-        if self.decode_in_place(&targets, &mut fetched, stats)? {
-            stats.decode += begun.elapsed();
-            return Ok(targets
-                .into_iter()
-                .filter_map(|target| target.buffer)
-                .collect());
-        }
-        let mut decoded = Vec::with_capacity(self.reads.len());
-        for read in &self.reads {
-            decoded.push(read.decode(&mut fetched, pool, stats)?);
-        }
-        stats.decode += begun.elapsed();
-        let begun = Instant::now();
-        let inputs: Vec<Port<'_>> = self
-            .inputs
+        let program = self
+            .instructions
             .iter()
-            .map(|input| {
-                let buffer: &Buffer = match input.from {
-                    From::Read(read) => &decoded[read],
-                    From::Memory(leaf) => match &self.stage.leaves[leaf].origin {
-                        Origin::Memory(array) => &array.data,
-                        Origin::Source(_) => unreachable!("planned from this leaf"),
-                    },
-                };
-                Port {
-                    ptr: buffer.raw(),
-                    layout: &input.layout,
+            .map(|instruction| match instruction {
+                Instruction::Program { maker, .. } => maker.program_bytes(),
+                _ => 0,
+            })
+            .max()
+            .unwrap_or(0);
+        // A result that is delivered from its slot is counted there.
+        let delivered = match self.instructions.last() {
+            Some(Instruction::Deliver { slot, .. }) => self.slots[*slot],
+            _ => 0,
+        };
+        let sizes = stage.outputs.iter().map(|output| output.dtype.size());
+        let outputs = sizes.sum::<usize>() * region.len();
+        let mut task = Task {
+            stage: Arc::clone(stage),
+            region,
+            reads: self.reads,
+            instructions: self.instructions,
+            frees,
+            steps,
+            slots: self.slots,
+            n_states: self.n_states,
+            weight: Weight {
+                cost,
+                fetched: 0,
+                inputs: inputs as u64,
+                states: states as u64,
+                outputs: outputs.saturating_sub(delivered) as u64,
+                program: program as u64,
+            },
+            ahead: 1,
+        };
+        let bytes: Vec<u64> = (0..task.steps.len())
+            .map(|step| task.step_bytes(step))
+            .collect();
+        let held = |ahead: usize| bytes.windows(ahead).map(|few| few.iter().sum()).max();
+        let most = AHEAD_STEPS.min(bytes.len());
+        task.ahead = (1..=most)
+            .rev()
+            .find(|&ahead| ahead == 1 || held(ahead).is_none_or(|held: u64| held <= AHEAD_BYTES))
+            .unwrap_or(1);
+        task.weight.fetched = held(task.ahead).unwrap_or(0);
+        task
+    }
+
+    /// The slots that nobody needs after each instruction.
+    fn frees(&self) -> Vec<Vec<usize>> {
+        let mut last: Vec<usize> = vec![0; self.slots.len()];
+        for (number, instruction) in self.instructions.iter().enumerate() {
+            let mut use_input = |input: &Input| {
+                if let From::Slot(slot) = input.from {
+                    last[slot] = number;
                 }
-            })
-            .collect();
-        let outputs: Vec<Port<'_>> = targets
-            .iter()
-            .map(|target| Port {
-                ptr: target.ptr,
-                layout: &target.layout,
-            })
-            .collect();
-        match &self.stage.body {
-            Body::Copy => {
-                let size = self.stage.outputs[0].dtype.size();
-                // SAFETY: the layouts were made for these buffers; the target
-                // is ours alone.
-                unsafe { copy(&inputs[0], &outputs[0], size) };
-            }
-            Body::Program(program) => {
-                let mut scratch = pool.take(program.scratch_bytes())?;
-                // SAFETY: ports in the order and of the types of the stage's
-                // program, layouts made for these buffers, targets ours alone.
-                unsafe { program.run(&inputs, &outputs, &mut scratch) }
-                    .map_err(|message| Stop::Task(TaskFailure::Value(message.to_owned())))?;
-            }
-        }
-        stats.program += begun.elapsed();
-        Ok(targets
-            .into_iter()
-            .filter_map(|target| target.buffer)
-            .collect())
-    }
-
-    fn targets(&self, pool: &Pool, sink: Option<&MemorySink>) -> Result<Vec<Target>, Stop> {
-        let shape = self.region.shape();
-        let mut targets = Vec::with_capacity(self.stage.outputs.len());
-        for output in &self.stage.outputs {
-            targets.push(match sink {
-                Some(sink) => {
-                    let window = sink.window(output.number, &self.region).ok_or_else(|| {
-                        Error::Bug(format!(
-                            "no place in memory for {} of {}",
-                            self.region, output.name
-                        ))
-                    })?;
-                    let layout = Layout::window(&shape, &window.strides);
-                    Target {
-                        ptr: window.ptr,
-                        layout,
-                        buffer: None,
-                    }
+            };
+            match instruction {
+                Instruction::Program { inputs, .. } => inputs.iter().for_each(use_input),
+                Instruction::Copy { input, .. } | Instruction::Take { input, .. } => {
+                    use_input(input);
                 }
-                None => {
-                    let buffer = pool.take(self.region.len() * output.dtype.size())?;
-                    let layout = Layout::contiguous(self.region.len());
-                    Target {
-                        ptr: buffer.raw(),
-                        layout,
-                        buffer: Some(buffer),
-                    }
+                Instruction::Run { inputs, .. } => {
+                    inputs
+                        .iter()
+                        .flatten()
+                        .for_each(|(input, _)| use_input(input));
                 }
-            });
-        }
-        Ok(targets)
-    }
-
-    /// Decodes straight into the output where that is all there is to do, and
-    /// the output's pixels lie as the source has to write them. Says whether it
-    /// did.
-    fn decode_in_place(
-        &self,
-        targets: &[Target],
-        fetched: &mut impl Iterator<Item = Fetched>,
-        stats: &mut TaskStats,
-    ) -> Result<bool, Stop> {
-        let ([read], [input], [target], Body::Copy) = (
-            self.reads.as_slice(),
-            self.inputs.as_slice(),
-            targets,
-            &self.stage.body,
-        ) else {
-            return Ok(false);
-        };
-        let pieces = read.pieces();
-        let plain = pieces.len() == 1
-            && input.layout.start_if_contiguous() == Some(0)
-            && input.layout.len() == self.region.len()
-            && pieces[0].region.len() == self.region.len();
-        let Some(start) = target.layout.start_if_contiguous().filter(|_| plain) else {
-            return Ok(false);
-        };
-        let size = self.stage.outputs[0].dtype.size();
-        let ptr = target.ptr.wrapping_offset(start * size.cast_signed());
-        if ptr.addr() % ALIGNMENT != 0 {
-            return Ok(false);
-        }
-        // SAFETY: the target is contiguous, of this many pixels, initialised,
-        // and ours alone.
-        let out = unsafe { std::slice::from_raw_parts_mut(ptr, self.region.len() * size) };
-        read.decode_piece(&pieces[0], fetched, out, stats)?;
-        Ok(true)
-    }
-}
-
-/// Where an output is written.
-#[derive(Debug)]
-struct Target {
-    ptr: *mut u8,
-    layout: Layout,
-    buffer: Option<Buffer>,
-}
-
-/// A part of a read that is one region of the source.
-#[derive(Debug)]
-struct Piece {
-    region: Region,
-    /// Where its first pixel goes along each axis of the buffer.
-    to: Vec<usize>,
-}
-
-impl Read {
-    /// The positions of `source`, in few pieces: whole hulls, unless splitting
-    /// an axis at its gaps takes less.
-    fn plan(source: &Arc<dyn ChunkSource>, positions: &[AxisIndex], dtype: DType) -> Read {
-        let dense: Vec<Vec<Run>> = positions
-            .iter()
-            .map(|index| {
-                let hull = index.hull();
-                vec![Run {
-                    start: hull.start,
-                    len: hull.len(),
-                    to: 0,
-                }]
-            })
-            .collect();
-        let mut read = Read {
-            source: Arc::clone(source),
-            runs: dense,
-        };
-        for (axis, index) in positions.iter().enumerate() {
-            if index.len().is_none_or(|len| read.runs[axis][0].len <= len) {
-                continue;
-            }
-            let runs = runs_of(index);
-            let pieces: usize = read.runs.iter().map(Vec::len).product();
-            if runs.len() < 2 || pieces * runs.len() > MAX_PIECES {
-                continue;
-            }
-            let before = read.weight(dtype);
-            let whole = std::mem::replace(&mut read.runs[axis], runs);
-            if read.weight(dtype) >= before {
-                read.runs[axis] = whole;
+                Instruction::Place { from, .. } => last[*from] = number,
+                Instruction::Deliver { slot, .. } => last[*slot] = number,
+                _ => {}
             }
         }
-        read
+        let mut frees = vec![Vec::new(); self.instructions.len()];
+        for (slot, &number) in last.iter().enumerate() {
+            if let Some(frees) = frees.get_mut(number) {
+                frees.push(slot);
+            }
+        }
+        frees
     }
 
-    fn weight(&self, dtype: DType) -> u64 {
-        self.pieces()
+    /// Reads go with what follows them up to the next reads.
+    fn steps(&self) -> Vec<Range<usize>> {
+        let is_read = |number: usize| matches!(self.instructions[number], Instruction::Read { .. });
+        let mut steps = Vec::new();
+        let mut start = 0;
+        for number in 1..self.instructions.len() {
+            if is_read(number) && !is_read(number - 1) && (start..number).any(is_read) {
+                steps.push(start..number);
+                start = number;
+            }
+        }
+        steps.push(start..self.instructions.len());
+        steps
+    }
+
+    /// Bytes of slots, and of states and whatever else regional functions need,
+    /// where both together are most.
+    fn peak(&self, frees: &[Vec<usize>]) -> (usize, usize) {
+        let mut live = vec![false; self.slots.len()];
+        let mut states = vec![0usize; self.n_states];
+        let (mut held, mut stated) = (0usize, 0usize);
+        let mut most = (0, 0);
+        for (number, instruction) in self.instructions.iter().enumerate() {
+            let mut besides = 0;
+            let made = match instruction {
+                Instruction::Read { slot, .. }
+                | Instruction::Finish { slot, .. }
+                | Instruction::Empty { slot }
+                | Instruction::Place { to: slot, .. } => Some(*slot),
+                Instruction::Program { slot, .. } | Instruction::Copy { slot, .. } => *slot,
+                Instruction::Run {
+                    maker,
+                    region,
+                    inputs,
+                    slot,
+                } => {
+                    let pixels = inputs.iter().flatten().map(|(_, region)| region.len());
+                    besides = maker.scratch_bytes(pixels.sum(), region.len());
+                    Some(*slot)
+                }
+                Instruction::Begin {
+                    states: number,
+                    maker,
+                    out,
+                } => {
+                    states[*number] = maker.scratch_bytes(0, out.len());
+                    stated += states[*number];
+                    None
+                }
+                _ => None,
+            };
+            if let Some(slot) = made
+                && !live[slot]
+            {
+                live[slot] = true;
+                held += self.slots[slot];
+            }
+            if held + stated + besides > most.0 + most.1 {
+                most = (held, stated + besides);
+            }
+            if let Instruction::Finish { states: number, .. } = instruction {
+                stated -= std::mem::take(&mut states[*number]);
+            }
+            for &slot in &frees[number] {
+                if std::mem::take(&mut live[slot]) {
+                    held -= self.slots[slot];
+                }
+            }
+        }
+        most
+    }
+}
+
+/// The parts in which a region of a regional function's result is made.
+fn tiles(maker: &Maker, region: &Region) -> Vec<Region> {
+    let Body::Regional { regional, shapes } = &maker.body else {
+        return vec![region.clone()];
+    };
+    let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
+    // States of blocks are made block by block.
+    let blocks = matches!(regional, Regional::Partial(_));
+    let bytes = |region: &Region| match regional {
+        Regional::Reduce(reduce) if reduce.op.streams() => {
+            let geometry = Geometry::new(reduce, shapes[0]);
+            reduce::state_bytes(geometry, maker.leaves[0].dtype, region.len())
+        }
+        Regional::Partial(reduce) => {
+            let geometry = Geometry::new(reduce, shapes[0]);
+            let dtype = maker.leaves[0].dtype;
+            reduce::state_bytes(geometry, dtype, region.len() / reduce::words())
+        }
+        _ => regional
+            .wants(&shapes, region)
             .iter()
-            .map(|piece| {
-                let cost = self.source.project(&piece.region);
-                cost.read_bytes
-                    + cost.requests * REQUEST_BYTES
-                    + (piece.region.len() * dtype.size()) as u64
-            })
-            .sum()
-    }
-
-    /// Grows to serve another read of the same source too, where one read of
-    /// both takes no more pixels than two. Says whether it does.
-    fn take_in(&mut self, other: &Read) -> bool {
-        if !Arc::ptr_eq(&self.source, &other.source) {
-            return false;
-        }
-        if self.runs == other.runs {
-            return true;
-        }
-        let (Some(ours), Some(theirs)) = (self.single(), other.single()) else {
-            return false;
+            .zip(&maker.leaves)
+            .filter_map(|(want, leaf)| Some(want.as_ref()?.len() * leaf.dtype.size()))
+            .sum(),
+    };
+    let mut done = Vec::new();
+    let mut open = vec![region.clone()];
+    while let Some(part) = open.pop() {
+        let longest = if blocks && part.ranges()[0].len() > 1 {
+            Some(0)
+        } else if bytes(&part) <= TILE_BYTES {
+            None
+        } else {
+            (0..part.ndim())
+                .filter(|&axis| regional.splits(axis) && part.ranges()[axis].len() > TILE_EDGE)
+                .max_by_key(|&axis| part.ranges()[axis].len())
         };
-        let hull = ours.hull(&theirs);
-        if hull.len() > ours.len() + theirs.len() {
-            return false;
-        }
-        self.runs = hull
-            .ranges()
-            .iter()
-            .map(|range| {
-                vec![Run {
-                    start: range.start,
-                    len: range.len(),
-                    to: 0,
-                }]
-            })
-            .collect();
-        true
+        let Some(axis) = longest else {
+            done.push(part);
+            continue;
+        };
+        let range = part.ranges()[axis].clone();
+        // Halves of a power of two, so that parts end where blocks of files do.
+        let half = range.len().next_power_of_two() / 2;
+        let mut ranges = part.ranges().to_vec();
+        ranges[axis] = range.start + half..range.end;
+        open.push(Region::new(ranges.clone()));
+        ranges[axis] = range.start..range.start + half;
+        open.push(Region::new(ranges));
     }
-
-    /// The region, if it is only one.
-    fn single(&self) -> Option<Region> {
-        let one = self.runs.iter().all(|runs| runs.len() == 1);
-        one.then(|| {
-            let ranges = self
-                .runs
-                .iter()
-                .map(|runs| runs[0].start..runs[0].start + runs[0].len);
-            Region::new(ranges.collect::<Vec<_>>())
-        })
-    }
-
-    /// Shape of the buffer.
-    fn shape(&self) -> Vec<usize> {
-        self.runs
-            .iter()
-            .map(|runs| runs.iter().map(|run| run.len).sum())
-            .collect()
-    }
-
-    fn bytes(&self) -> usize {
-        self.shape().iter().product::<usize>() * self.source.dtype().size()
-    }
-
-    fn pieces(&self) -> Vec<Piece> {
-        let mut pieces = vec![(Vec::new(), Vec::new())];
-        for runs in &self.runs {
-            pieces = pieces
-                .into_iter()
-                .flat_map(|(ranges, to): (Vec<std::ops::Range<usize>>, Vec<usize>)| {
-                    runs.iter().map(move |run| {
-                        let mut ranges = ranges.clone();
-                        let mut to = to.clone();
-                        ranges.push(run.start..run.start + run.len);
-                        to.push(run.to);
-                        (ranges, to)
-                    })
-                })
-                .collect();
-        }
-        pieces
-            .into_iter()
-            .map(|(ranges, to)| Piece {
-                region: Region::new(ranges),
-                to,
-            })
-            .collect()
-    }
-
-    fn decode(
-        &self,
-        fetched: &mut impl Iterator<Item = Fetched>,
-        pool: &Pool,
-        stats: &mut TaskStats,
-    ) -> Result<Buffer, Stop> {
-        let mut buffer = pool.take(self.bytes())?;
-        let pieces = self.pieces();
-        if let [piece] = pieces.as_slice() {
-            self.decode_piece(piece, fetched, &mut buffer, stats)?;
-            return Ok(buffer);
-        }
-        let strides = c_strides(&self.shape());
-        let size = self.source.dtype().size();
-        for piece in &pieces {
-            let mut part = pool.take(piece.region.len() * size)?;
-            self.decode_piece(piece, fetched, &mut part, stats)?;
-            let offset: usize = piece
-                .to
-                .iter()
-                .zip(&strides)
-                .map(|(to, stride)| to * stride)
-                .sum();
-            let to = buffer.raw().wrapping_add(offset * size);
-            // SAFETY: the runs of an axis add up to the buffer's shape, so each
-            // piece has its own place within it.
-            unsafe { copy_strided(&part, &piece.region.shape(), size, to, &strides) };
-        }
-        Ok(buffer)
-    }
-
-    fn decode_piece(
-        &self,
-        piece: &Piece,
-        fetched: &mut impl Iterator<Item = Fetched>,
-        out: &mut [u8],
-        stats: &mut TaskStats,
-    ) -> Result<(), Stop> {
-        let fetched = fetched
-            .next()
-            .ok_or_else(|| Error::Bug("fewer things were fetched than asked for".to_owned()))?;
-        stats
-            .read
-            .merge(self.source.decode(&piece.region, fetched, out)?);
-        normalise_bool(self.source.dtype(), out);
-        Ok(())
-    }
+    done
 }
 
-/// The positions in ascending runs, each once.
-fn runs_of(index: &AxisIndex) -> Vec<Run> {
-    let mut positions: Vec<usize> = (0..index.len().unwrap_or(1))
-        .map(|i| index.get(i))
-        .collect();
-    positions.sort_unstable();
-    positions.dedup();
-    let mut runs: Vec<Run> = Vec::new();
-    for (to, position) in positions.into_iter().enumerate() {
-        match runs.last_mut() {
-            Some(run) if run.start + run.len == position => run.len += 1,
-            _ => runs.push(Run {
-                start: position,
-                len: 1,
-                to,
-            }),
-        }
-    }
-    runs
-}
-
-/// Where a position of the source is in the buffer.
-fn place(runs: &[Run], position: usize) -> usize {
-    let run = runs.partition_point(|run| run.start <= position);
-    let run = &runs[run.saturating_sub(1)];
-    run.to + position.wrapping_sub(run.start)
-}
-
-/// Where the pixels that a region looks at lie in a buffer of `shape`, whose
-/// places along an axis are those of positions by way of `place`.
+/// Where the pixels that a region of `shape` looks at lie in a buffer, whose
+/// places along an axis are those of the region's pixels by way of `at`.
 fn input_layout(
     leaf: &Leaf,
     positions: &[AxisIndex],
-    region: &Region,
     shape: &[usize],
-    place: impl Fn(usize, usize) -> usize,
+    buffer: &[usize],
+    at: &dyn Fn(usize, usize) -> usize,
 ) -> Layout {
-    let strides = c_strides(shape);
-    let region_shape = region.shape();
+    let strides = c_strides(buffer);
     let mut base = 0;
-    let mut steps: Vec<Step> = region_shape.iter().map(|_| Step::By(0)).collect();
-    if region.is_empty() {
-        return Layout::new(0, &region_shape, steps);
+    let mut steps: Vec<Step> = shape.iter().map(|_| Step::By(0)).collect();
+    if shape.contains(&0) {
+        return Layout::new(0, shape, steps);
     }
     for (axis, (view, index)) in leaf.view.axes.iter().zip(positions).enumerate() {
-        let at = |i: usize| (place(axis, index.get(i)) * strides[axis]).cast_signed();
+        let at = |i: usize| (at(axis, i) * strides[axis]).cast_signed();
         base += at(0);
         let (Some(out), Some(len)) = (view.out, index.len()) else {
             continue;
@@ -594,43 +808,5 @@ fn input_layout(
             Step::To((0..len).map(from_first).collect())
         };
     }
-    Layout::new(base, &region_shape, steps)
-}
-
-/// Moves all pixels of a port to another.
-///
-/// # Safety
-/// Both ports have to be valid for one number of pixels of `size` bytes, and
-/// may not overlap.
-unsafe fn copy(from: &Port<'_>, to: &Port<'_>, size: usize) {
-    const PIXELS: usize = 1024;
-    let n = to.layout.len();
-    // SAFETY: what the caller vouches for.
-    unsafe {
-        if let Some(start) = to.layout.start_if_contiguous() {
-            from.layout.gather(
-                from.ptr,
-                0,
-                n,
-                size,
-                to.ptr.offset(start * size.cast_signed()),
-            );
-        } else if let Some(start) = from.layout.start_if_contiguous() {
-            to.layout.scatter(
-                from.ptr.offset(start * size.cast_signed()),
-                0,
-                n,
-                size,
-                to.ptr,
-            );
-        } else {
-            let mut block = [[0u64; 2]; PIXELS];
-            let block = block.as_mut_ptr().cast::<u8>();
-            for start in (0..n).step_by(PIXELS) {
-                let count = PIXELS.min(n - start);
-                from.layout.gather(from.ptr, start, count, size, block);
-                to.layout.scatter(block, start, count, size, to.ptr);
-            }
-        }
-    }
+    Layout::new(base, shape, steps)
 }

@@ -4,7 +4,6 @@
 //! for each axis of the leaf, the axis of the array that it follows and the
 //! positions along it.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -120,13 +119,13 @@ impl View {
         Node::broadcast(&sliced, axes, Arc::clone(dims), Arc::clone(shape))
     }
 
-    /// The positions along each axis of the leaf that a region of the array
-    /// looks at.
-    pub(crate) fn positions(&self, region: &[Range<usize>]) -> Vec<AxisIndex> {
+    /// The positions along each axis of the leaf that some positions of the
+    /// array look at.
+    pub(crate) fn positions(&self, want: &[AxisIndex]) -> Vec<AxisIndex> {
         self.axes
             .iter()
             .map(|axis| match axis.out {
-                Some(out) => axis.index.part(&region[out]),
+                Some(out) => axis.index.then(&want[out]),
                 None => AxisIndex::At(axis.index.get(0)),
             })
             .collect()

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Shared;
 use super::gate::{Held, Pass};
@@ -18,7 +19,7 @@ use super::tasks::{TaskList, task_error};
 use crate::buffer::Buffer;
 use crate::engine::{CancelToken, Job, check_result_fits};
 use crate::error::{Error, Result, TaskFailure};
-use crate::exec::{Stage, Stop, Task, TaskStats, guarded, panic_message};
+use crate::exec::{Machine, Stage, Stop, Task, guarded, panic_message};
 use crate::observe::{Event, Observer, RunReport};
 use crate::region::Region;
 use crate::sink::{ChunkSink, WriteOrder, sink_error};
@@ -29,19 +30,31 @@ const TURN: Duration = Duration::from_millis(20);
 
 /// Something for a worker to do.
 pub(super) enum Work {
-    /// A task whose bytes have arrived.
-    Ready(Box<Ready>),
+    /// A task, for whose next step the bytes have arrived.
+    Ready(Arc<Running>),
     /// Tasks that fetch nothing, one after the other.
     Turn(Turn),
 }
 
-/// A task that can be computed.
-pub(super) struct Ready {
+/// A task that has been let in.
+pub(super) struct Running {
     job: JobRef,
     number: usize,
     task: Task,
-    fetched: Vec<Fetched>,
-    pass: Pass,
+    progress: Mutex<Progress>,
+}
+
+/// How far a task is.
+struct Progress {
+    machine: Machine,
+    /// The step that is next.
+    next: usize,
+    /// What has been fetched for steps to come, each with the right to it.
+    arrived: BTreeMap<usize, (Vec<Fetched>, Option<OwnedSemaphorePermit>)>,
+    /// Whether a worker has it, or will.
+    taken: bool,
+    pass: Option<Pass>,
+    time: Duration,
 }
 
 /// The right to compute tasks of a job one at a time.
@@ -238,24 +251,56 @@ async fn feed(shared: Arc<Shared>, job: JobRef) {
             Err(error) => return job.0.fail(error),
         };
         let pass = tokio::select! {
-            pass = shared.gate.admit(weight.bytes(), Some(weight.cost.read_bytes)) => pass,
+            pass = shared.gate.admit(weight.bytes(), Some(weight.fetched)) => pass,
             () = job.0.stop.cancelled() => return,
         };
-        let work = Ready {
+        let running = Arc::new(Running {
             job: job.another(),
             number,
             task,
-            fetched: Vec::new(),
-            pass,
-        };
-        tokio::spawn(fetch(Arc::clone(&shared), Box::new(work)));
+            progress: Mutex::new(Progress {
+                machine: Machine::default(),
+                next: 0,
+                arrived: BTreeMap::new(),
+                taken: false,
+                pass: Some(pass),
+                time: Duration::ZERO,
+            }),
+        });
+        if running.task.n_steps() == 1 {
+            tokio::spawn(fetch(Arc::clone(&shared), running, 0, None));
+        } else {
+            tokio::spawn(fetch_steps(Arc::clone(&shared), running));
+        }
     }
 }
 
-/// Fetches what one task needs and hands it to the workers.
-async fn fetch(shared: Arc<Shared>, mut work: Box<Ready>) {
+/// Fetches what the steps of a task need, as far ahead as it was let in with.
+async fn fetch_steps(shared: Arc<Shared>, running: Arc<Running>) {
+    let ahead = Arc::new(Semaphore::new(running.task.ahead()));
+    for step in 0..running.task.n_steps() {
+        let permit = tokio::select! {
+            permit = Arc::clone(&ahead).acquire_owned() => permit.ok(),
+            () = running.job.0.stop.cancelled() => return,
+        };
+        tokio::spawn(fetch(
+            Arc::clone(&shared),
+            Arc::clone(&running),
+            step,
+            permit,
+        ));
+    }
+}
+
+/// Fetches what one step of a task needs and hands it to the workers.
+async fn fetch(
+    shared: Arc<Shared>,
+    work: Arc<Running>,
+    step: usize,
+    permit: Option<OwnedSemaphorePermit>,
+) {
     let begun = Instant::now();
-    let fetches = async { try_join_all(work.task.fetches()).await };
+    let fetches = async { try_join_all(work.task.fetches(step)).await };
     let fetching = std::panic::AssertUnwindSafe(fetches).catch_unwind();
     let outcome = tokio::select! {
         outcome = fetching => outcome,
@@ -279,8 +324,14 @@ async fn fetch(shared: Arc<Shared>, mut work: Box<Ready>) {
             if let Err(message) = guarded(|| work.job.0.observer.event(&event)) {
                 TaskFailure::Panic(message)
             } else {
-                work.fetched = fetched;
-                shared.queue.put(Work::Ready(work));
+                let mut progress = work.progress.lock();
+                progress.arrived.insert(step, (fetched, permit));
+                let ready = progress.next == step && !progress.taken;
+                progress.taken |= ready;
+                drop(progress);
+                if ready {
+                    shared.queue.put(Work::Ready(work));
+                }
                 return;
             }
         }
@@ -311,18 +362,7 @@ async fn give_turns(shared: Arc<Shared>, job: JobRef, total: usize, task_bytes: 
 impl Work {
     pub(super) fn run(self, shared: &Arc<Shared>, worker: usize) {
         match self {
-            Work::Ready(work) => {
-                let Ready {
-                    job,
-                    number,
-                    task,
-                    fetched,
-                    mut pass,
-                } = *work;
-                pass.fetched();
-                job.0
-                    .do_task(shared, number, &task, fetched, Some(pass), worker);
-            }
+            Work::Ready(running) => running.run(shared, worker),
             Work::Turn(turn) => {
                 let begun = Instant::now();
                 let state = &turn.job.0;
@@ -333,7 +373,7 @@ impl Work {
                     }
                     let (stage, region) = state.tasks.get(number);
                     match guarded(|| Task::plan(stage, region.clone())) {
-                        Ok(task) => state.do_task(shared, number, &task, Vec::new(), None, worker),
+                        Ok(task) => state.do_task(shared, number, &task, worker),
                         Err(message) => {
                             state.fail(task_error(stage, &region, TaskFailure::Panic(message)));
                         }
@@ -348,31 +388,101 @@ impl Work {
     }
 }
 
+impl Running {
+    /// Runs the steps for which everything has arrived.
+    fn run(self: Arc<Self>, shared: &Shared, worker: usize) {
+        let state = &self.job.0;
+        let last = self.task.n_steps() - 1;
+        let mut progress = self.progress.lock();
+        let mut machine = std::mem::take(&mut progress.machine);
+        loop {
+            let step = progress.next;
+            let Some((fetched, permit)) = progress.arrived.remove(&step) else {
+                progress.machine = machine;
+                progress.taken = false;
+                return;
+            };
+            if step == last
+                && let Some(pass) = &mut progress.pass
+            {
+                pass.fetched();
+            }
+            drop(progress);
+            if state.stop.is_cancelled() {
+                return;
+            }
+            let begun = Instant::now();
+            if !state.step(
+                shared,
+                self.number,
+                &self.task,
+                (step, fetched),
+                &mut machine,
+            ) {
+                return;
+            }
+            drop(permit);
+            progress = self.progress.lock();
+            progress.time += begun.elapsed();
+            progress.next += 1;
+            if step == last {
+                let (pass, time) = (progress.pass.take(), progress.time);
+                drop(progress);
+                state.finish(self.number, &self.task, machine, (pass, time), worker);
+                return;
+            }
+        }
+    }
+}
+
 impl State<'_> {
-    fn do_task(
+    /// Runs one step of a task; says whether it went well.
+    fn step(
         &self,
         shared: &Shared,
         number: usize,
         task: &Task,
-        fetched: Vec<Fetched>,
-        pass: Option<Pass>,
+        (step, fetched): (usize, Vec<Fetched>),
+        machine: &mut Machine,
+    ) -> bool {
+        let (stage, _) = self.tasks.get(number);
+        let made = guarded(|| machine.step(task, step, fetched, &shared.pool, self.sink.memory()));
+        match made {
+            Ok(Ok(())) => return true,
+            Ok(Err(Stop::Error(error))) => self.fail(error),
+            Ok(Err(Stop::Task(cause))) => self.fail(task_error(stage, &task.region, cause)),
+            Err(message) => {
+                self.fail(task_error(stage, &task.region, TaskFailure::Panic(message)));
+            }
+        }
+        false
+    }
+
+    /// Does a task that fetches nothing.
+    fn do_task(&self, shared: &Shared, number: usize, task: &Task, worker: usize) {
+        let begun = Instant::now();
+        let mut machine = Machine::default();
+        for step in 0..task.n_steps() {
+            let stopped = self.stop.is_cancelled();
+            if stopped || !self.step(shared, number, task, (step, Vec::new()), &mut machine) {
+                return;
+            }
+        }
+        self.finish(number, task, machine, (None, begun.elapsed()), worker);
+    }
+
+    /// Hands over what a task has made.
+    fn finish(
+        &self,
+        number: usize,
+        task: &Task,
+        machine: Machine,
+        (pass, time): (Option<Pass>, Duration),
         worker: usize,
     ) {
-        if self.stop.is_cancelled() {
-            return;
-        }
-        let begun = Instant::now();
         let (stage, _) = self.tasks.get(number);
-        let mut stats = TaskStats::default();
-        let made = guarded(|| task.compute(fetched, &shared.pool, self.sink.memory(), &mut stats));
-        let buffers = match made {
-            Ok(Ok(buffers)) => buffers,
-            Ok(Err(Stop::Error(error))) => return self.fail(error),
-            Ok(Err(Stop::Task(cause))) => return self.fail(task_error(stage, &task.region, cause)),
-            Err(message) => {
-                return self.fail(task_error(stage, &task.region, TaskFailure::Panic(message)));
-            }
-        };
+        let mut stats = machine.stats;
+        let buffers = machine.outputs;
         {
             let mut report = self.report.lock();
             report.decode += stats.decode;
@@ -387,7 +497,7 @@ impl State<'_> {
             buffers,
             pass,
             worker,
-            time: begun.elapsed(),
+            time,
         };
         match &self.order {
             None => self.write(number, finished),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::chunks::{AxisChunks, ChunkGrid};
 use crate::error::{Error, Result, TaskError, TaskFailure, TooLarge};
-use crate::exec::{Stage, Task, guarded};
+use crate::exec::{Stage, Task, Weight, guarded};
 use crate::optimize::optimize_with;
 use crate::plan::Plan;
 use crate::program::Simd;
@@ -31,32 +31,6 @@ struct Group {
     /// What each task makes: the stage's chunks, or parts of them.
     parts: ChunkGrid,
     first: usize,
-}
-
-/// What a task needs while it is in.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Weight {
-    pub(super) cost: Cost,
-    pub(super) inputs: u64,
-    pub(super) outputs: u64,
-    pub(super) program: u64,
-}
-
-impl Weight {
-    /// Of a task; `in_place` if its outputs go straight to where they stay.
-    pub(super) fn of(task: &Task, in_place: bool) -> Weight {
-        Weight {
-            cost: task.cost(),
-            inputs: task.input_bytes(),
-            outputs: if in_place { 0 } else { task.output_bytes() },
-            program: task.program_bytes(),
-        }
-    }
-
-    /// Bytes at most at one time.
-    pub(super) fn bytes(&self) -> u64 {
-        self.cost.read_bytes + self.cost.scratch_bytes + self.inputs + self.outputs + self.program
-    }
 }
 
 /// What all tasks will take.
@@ -131,8 +105,12 @@ impl TaskList {
     ) -> Result<(Task, Weight)> {
         let (stage, region) = self.get(number);
         let planned = guarded(|| {
-            let task = Task::plan(stage, region.clone());
-            let weight = Weight::of(&task, in_place);
+            let mut task = Task::plan(stage, region.clone());
+            let mut weight = task.weight(in_place);
+            if limit.is_some_and(|limit| weight.bytes() > limit) {
+                task.be_modest();
+                weight = task.weight(in_place);
+            }
             (task, weight)
         });
         let (task, weight) =
@@ -190,9 +168,10 @@ fn check(stage: &Stage, region: &Region, weight: &Weight, limit: Option<u64>) ->
     };
     let shape = region.shape();
     let parts = [
-        ("fetched", weight.cost.read_bytes),
+        ("fetched", weight.fetched),
         ("decoding", weight.cost.scratch_bytes),
         ("inputs", weight.inputs),
+        ("reductions", weight.states),
         ("results", weight.outputs),
         ("arithmetic", weight.program),
     ];

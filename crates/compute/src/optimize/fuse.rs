@@ -22,6 +22,7 @@ pub fn fuse(plan: &Plan) -> Result<Plan> {
 }
 
 pub(super) fn fuse_with(plan: &Plan, together: bool) -> Result<Plan> {
+    let plan = &below_regional(plan)?;
     let mut made: HashMap<(*const Node, usize), NodeRef> = HashMap::new();
     for group in groups(plan, together) {
         let roots: Vec<NodeRef> = group
@@ -37,6 +38,20 @@ pub(super) fn fuse_with(plan: &Plan, together: bool) -> Result<Plan> {
         let found = made.get(&(Arc::as_ptr(node), number)).map(Arc::clone);
         number += 1;
         found.ok_or_else(|| Error::Bug("an output in no group".to_owned()))
+    })
+}
+
+/// What regional functions and stages read, fused.
+fn below_regional(plan: &Plan) -> Result<Plan> {
+    super::rewrite::rewrite(plan, |node, inputs| {
+        if !matches!(node.op(), Op::Regional(_) | Op::Materialize) {
+            return super::rewrite::with_inputs(node, inputs);
+        }
+        let mut fused = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            fused.extend(fuse_group(&[input])?);
+        }
+        super::rewrite::with_inputs(node, fused)
     })
 }
 
@@ -176,7 +191,7 @@ pub fn unfuse(plan: &Plan) -> Result<Plan> {
     let fused = plan
         .nodes()
         .iter()
-        .any(|node| matches!(node.op(), Op::Fused(_)));
+        .any(|node| matches!(node.op(), Op::Fused(_) | Op::Materialize));
     if !fused {
         return Ok(plan.clone());
     }
@@ -232,6 +247,8 @@ pub fn unfuse(plan: &Plan) -> Result<Plan> {
                 .map(Arc::clone)
                 .ok_or_else(|| Error::Bug("an output of no program".to_owned()))
         }
+        // What is made once is found anew.
+        Op::Materialize => Ok(Arc::clone(&inputs[0])),
         _ => super::rewrite::with_inputs(node, inputs),
     })
 }

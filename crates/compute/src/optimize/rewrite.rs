@@ -68,5 +68,7 @@ pub(super) fn with_inputs(node: &NodeRef, inputs: Vec<NodeRef>) -> Result<NodeRe
         Op::Elementwise { func, args } => Node::elementwise(*func, args.clone(), inputs),
         Op::Fused(program) => Node::fused(Arc::clone(program), inputs),
         Op::Pick(output) => Node::pick(&inputs[0], *output),
+        Op::Regional(regional) => Node::regional(regional.clone(), inputs),
+        Op::Materialize => Node::materialize(&inputs[0], schema.chunks.clone()),
     }
 }

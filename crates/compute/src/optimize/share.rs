@@ -60,6 +60,8 @@ enum Operation {
     Elementwise(Func, Vec<Arg>),
     Fused(Arc<Program>),
     Pick(usize),
+    Regional(crate::regional::Regional),
+    Materialize(crate::chunks::ChunkGrid),
 }
 
 impl Content {
@@ -80,6 +82,8 @@ impl Content {
             Op::Elementwise { func, args } => Operation::Elementwise(*func, args.clone()),
             Op::Fused(program) => Operation::Fused(Arc::clone(program)),
             Op::Pick(output) => Operation::Pick(*output),
+            Op::Regional(regional) => Operation::Regional(regional.clone()),
+            Op::Materialize => Operation::Materialize(schema.chunks.clone()),
         };
         Content {
             operation,

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use super::rewrite::with_nodes;
 use crate::error::{Error, Result};
 use crate::exec::View;
+use crate::index::AxisIndex;
 use crate::plan::{Node, NodeRef, Op, Plan};
+use crate::regional::Regional;
 
 /// The plan with slices and broadcasts above leaves only.
 ///
@@ -102,12 +104,66 @@ fn inputs_of(wanted: &Wanted) -> Vec<Wanted> {
                 .through_broadcast(axes, input.schema().shape.len());
             vec![below(input, view)]
         }
+        Op::Regional(regional) => {
+            let (pushed, _) = split(regional, wanted);
+            (node.inputs().iter())
+                .map(|input| sliced(regional, input, &pushed))
+                .collect()
+        }
+        Op::Materialize => vec![whole(&node.inputs()[0])],
         _ => node
             .inputs()
             .iter()
             .map(|input| below(input, wanted.view.clone()))
             .collect(),
     }
+}
+
+/// All of a node.
+fn whole(node: &NodeRef) -> Wanted {
+    let schema = node.schema();
+    Wanted {
+        node: Arc::clone(node),
+        view: View::identity(&schema.shape),
+        dims: Arc::clone(&schema.dims),
+        shape: Arc::clone(&schema.shape),
+    }
+}
+
+/// What of a view of a regional function can be asked of its input, by axes of
+/// the input, and what is left to be looked at above.
+fn split(regional: &Regional, wanted: &Wanted) -> (Vec<Option<AxisIndex>>, View) {
+    let mut rest = wanted.view.clone();
+    let mut pushed = Vec::new();
+    for (axis, out) in regional.free_axes(wanted.node.inputs()[0].schema().shape.len()) {
+        pushed.resize(axis + 1, None);
+        let view = &mut rest.axes[out];
+        let (index, left) = match (&view.index, view.out) {
+            (AxisIndex::At(at), _) => (AxisIndex::range(*at, 1, 1), AxisIndex::At(0)),
+            (index, None) => (AxisIndex::range(index.get(0), 1, 1), AxisIndex::At(0)),
+            (index, Some(_)) => (index.clone(), AxisIndex::whole(index.len().unwrap_or(1))),
+        };
+        pushed[axis] = Some(index);
+        view.index = left;
+    }
+    (pushed, rest)
+}
+
+/// The part of a regional function's input that `pushed` leaves.
+fn sliced(regional: &Regional, input: &NodeRef, pushed: &[Option<AxisIndex>]) -> Wanted {
+    let mut wanted = whole(input);
+    if matches!(regional, Regional::Concat { .. }) {
+        return wanted;
+    }
+    let mut shape = wanted.shape.to_vec();
+    for (axis, index) in pushed.iter().enumerate() {
+        if let Some(index) = index {
+            shape[axis] = index.len().unwrap_or(1);
+            wanted.view.axes[axis].index = index.clone();
+        }
+    }
+    wanted.shape = shape.into();
+    wanted
 }
 
 fn build(wanted: &Wanted, inputs: Vec<NodeRef>) -> Result<NodeRef> {
@@ -128,6 +184,15 @@ fn build(wanted: &Wanted, inputs: Vec<NodeRef>) -> Result<NodeRef> {
             .next()
             .ok_or_else(|| Error::Bug("a slice of nothing".to_owned())),
         Op::Elementwise { func, args } => Node::elementwise(*func, args.clone(), inputs),
+        Op::Regional(regional) => {
+            let (_, rest) = split(regional, wanted);
+            let node = Node::regional(regional.clone(), inputs)?;
+            rest.show(&node, &wanted.dims, &wanted.shape)
+        }
+        Op::Materialize => {
+            let node = Node::materialize(&inputs[0], node.schema().chunks.clone())?;
+            wanted.view.show(&node, &wanted.dims, &wanted.shape)
+        }
         Op::Fused(_) | Op::Pick(_) => Err(Error::Bug(
             "slices move down before functions are fused".to_owned(),
         )),

@@ -8,7 +8,7 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use super::func::Arg;
-use super::node::{Node, NodeRef, Op};
+use super::node::{Node, NodeRef, Op, Schema};
 use super::{Output, Plan};
 use crate::program::Program;
 use crate::repr::tuple;
@@ -158,6 +158,11 @@ fn describe(node: &NodeRef) -> String {
             program.inputs().len()
         ),
         Op::Pick(output) => format!("output {output} -> {dtype}"),
+        Op::Regional(regional) => {
+            let inputs: Vec<&Schema> = node.inputs().iter().map(|input| input.schema()).collect();
+            format!("{} -> {dtype}", regional.describe(&inputs))
+        }
+        Op::Materialize => format!("made once, in chunks of {}", schema.chunks),
     }
 }
 

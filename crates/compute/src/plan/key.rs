@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::node::{Node, NodeRef, Op};
 use super::{topological, wire};
 use crate::error::{Error, Result};
+use crate::regional::Regional;
 
 /// A content hash: 32 bytes of BLAKE3.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,6 +79,11 @@ fn compute(node: &Arc<Node>) -> Result<Key> {
                 &schema.chunks,
             );
             hasher.update(&wire::encode(&rest)?);
+        }
+        // Known by what the user calls it, or like no other.
+        Op::Regional(Regional::Custom(custom)) => {
+            hasher.update(b"custom");
+            hasher.update(custom.identity().as_bytes());
         }
         _ => {
             hasher.update(&wire::encode(&wire::OpRecord::of(node)?)?);

@@ -15,6 +15,7 @@ use crate::chunks::{AxisChunks, ChunkGrid};
 use crate::error::{Error, Result};
 use crate::index::AxisIndex;
 use crate::program::Program;
+use crate::regional::Regional;
 use crate::source::ChunkSource;
 use crate::value::Const;
 
@@ -71,6 +72,11 @@ pub enum Op {
     Fused(Arc<Program>),
     /// Another output of a [`Op::Fused`] node.
     Pick(usize),
+    /// An operation that is not pixel by pixel.
+    Regional(Regional),
+    /// The same pixels, made once, cut as the node is, and kept for those who
+    /// read them.
+    Materialize,
 }
 
 /// An array in memory.
@@ -358,6 +364,23 @@ impl Node {
                 chunks,
             },
         ))
+    }
+
+    /// An operation that is not pixel by pixel.
+    pub(crate) fn regional(regional: Regional, inputs: Vec<NodeRef>) -> Result<NodeRef> {
+        let schema = regional.schema(&inputs)?;
+        check_dims(&schema.dims, &schema.shape, &schema.chunks)?;
+        Ok(Node::make(Op::Regional(regional), inputs, schema))
+    }
+
+    /// The same pixels, made once, cut as `chunks`.
+    pub(crate) fn materialize(input: &NodeRef, chunks: ChunkGrid) -> Result<NodeRef> {
+        check_dims(&input.schema.dims, &input.schema.shape, &chunks)?;
+        let schema = Schema {
+            chunks,
+            ..input.schema.clone()
+        };
+        Ok(Node::make(Op::Materialize, vec![Arc::clone(input)], schema))
     }
 
     /// Output `number` of a fused node.

@@ -18,6 +18,7 @@ use crate::chunks::ChunkGrid;
 use crate::error::{Error, Result};
 use crate::index::AxisIndex;
 use crate::program::Program;
+use crate::regional::Regional;
 use crate::source::SourceCodec;
 use crate::value::Const;
 
@@ -87,6 +88,12 @@ pub(super) enum OpRecord {
     },
     Pick {
         output: usize,
+    },
+    Regional {
+        regional: Regional,
+    },
+    Materialize {
+        chunks: ChunkGrid,
     },
 }
 
@@ -179,6 +186,17 @@ impl OpRecord {
                 program: (**program).clone(),
             },
             Op::Pick(output) => OpRecord::Pick { output: *output },
+            Op::Regional(Regional::Custom(custom)) => {
+                return Err(Error::Unsupported(format!(
+                    "{custom:?} is a function of this program and cannot be sent or stored; compute it here, and send what it gives"
+                )));
+            }
+            Op::Regional(regional) => OpRecord::Regional {
+                regional: regional.clone(),
+            },
+            Op::Materialize => OpRecord::Materialize {
+                chunks: schema.chunks.clone(),
+            },
         })
     }
 
@@ -230,6 +248,8 @@ impl OpRecord {
             OpRecord::Elementwise { func, args } => Node::elementwise(func, args, inputs),
             OpRecord::Fused { program } => Node::fused(Arc::new(program.checked()?), inputs),
             OpRecord::Pick { output } => Node::pick(&only(&inputs)?, output),
+            OpRecord::Regional { regional } => Node::regional(regional, inputs),
+            OpRecord::Materialize { chunks } => Node::materialize(&only(&inputs)?, chunks),
         }
         .map_err(|error| match error {
             Error::Bug(message) => Error::Wire(message),

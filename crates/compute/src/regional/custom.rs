@@ -1,0 +1,149 @@
+//! A user's own function of a chunk and, where asked for, of what lies around it.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use datacube_model::DType;
+
+use super::Block;
+use crate::error::{Error, Result};
+use crate::plan::Schema;
+use crate::region::Region;
+
+/// What a user's function is given: pixels of one array, in C order.
+#[derive(Clone, Debug)]
+pub struct Part<'a> {
+    /// Type of its pixels.
+    pub dtype: DType,
+    /// Which pixels of the array; those around the chunk included.
+    pub region: Region,
+    /// The pixels, in C order, native endianness.
+    pub pixels: &'a [u8],
+}
+
+type Function = dyn Fn(&[Part<'_>], &Region, &mut [u8]) -> Result<(), String> + Send + Sync;
+
+/// A function of arrays of one shape, chunk by chunk.
+pub struct Custom {
+    name: String,
+    /// What it is known by: a name that the user vouches for, or its address.
+    identity: String,
+    halo: Vec<(usize, usize)>,
+    dtype: DType,
+    function: Box<Function>,
+}
+
+impl Custom {
+    /// `function` of the parts that a region of the result needs: that region,
+    /// and along each axis `halo` pixels before and after as far as there are
+    /// any. It writes the region's pixels, of `dtype`.
+    ///
+    /// `version` makes the function one with any other of that name and
+    /// version; without it, it is like no other.
+    pub fn new(
+        name: impl Into<String>,
+        version: Option<&str>,
+        halo: Vec<(usize, usize)>,
+        dtype: DType,
+        function: impl Fn(&[Part<'_>], &Region, &mut [u8]) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Arc<Custom> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = name.into();
+        let identity = match version {
+            Some(version) => format!("{name} version {version}"),
+            None => {
+                let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+                format!("{name} number {number} of process {}", std::process::id())
+            }
+        };
+        Arc::new(Custom {
+            name,
+            identity,
+            halo,
+            dtype,
+            function: Box::new(function),
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is known by.
+    pub(crate) fn identity(&self) -> String {
+        format!("{} {:?} {}", self.identity, self.halo, self.dtype)
+    }
+
+    pub(super) fn schema(&self, inputs: &[&Schema]) -> Result<Schema> {
+        let first = inputs[0];
+        let alike = inputs
+            .iter()
+            .all(|input| input.shape == first.shape && input.dims == first.dims);
+        if !alike || self.halo.len() != first.shape.len() {
+            return Err(Error::Bug(format!("`{}` of {inputs:?}", self.name)));
+        }
+        Ok(Schema {
+            dtype: self.dtype,
+            ..first.clone()
+        })
+    }
+
+    pub(super) fn wants(&self, shape: &[usize], region: &Region) -> Region {
+        let ranges = region.ranges().iter().zip(&self.halo).zip(shape);
+        let ranges = ranges.map(|((range, (before, after)), &len)| {
+            range.start.saturating_sub(*before)..(range.end + after).min(len)
+        });
+        Region::new(ranges.collect::<Vec<_>>())
+    }
+
+    pub(super) fn run(
+        &self,
+        inputs: &[Option<Block<'_>>],
+        region: &Region,
+        out: &mut [u8],
+    ) -> Result<(), String> {
+        let parts: Vec<Part<'_>> = inputs
+            .iter()
+            .flatten()
+            .map(|block| Part {
+                dtype: block.dtype,
+                region: block.region.clone(),
+                pixels: block.pixels,
+            })
+            .collect();
+        (self.function)(&parts, region, out)?;
+        crate::buffer::normalise_bool(self.dtype, out);
+        Ok(())
+    }
+
+    /// Memory that the function is thought to take besides.
+    pub(super) fn scratch_bytes(&self, out: usize) -> usize {
+        out * self.dtype.size()
+    }
+}
+
+impl PartialEq for Custom {
+    fn eq(&self, other: &Custom) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for Custom {}
+
+impl Hash for Custom {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Custom")
+            .field("identity", &self.identity)
+            .field("halo", &self.halo)
+            .field("dtype", &self.dtype)
+            .finish_non_exhaustive()
+    }
+}

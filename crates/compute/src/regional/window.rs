@@ -1,0 +1,164 @@
+//! Windows: each pixel from those around it.
+//!
+//! A window is a set of places around a pixel; what lies there is reduced, in C
+//! order of the places. Places outside the array are missing, as NaN is.
+
+use serde::{Deserialize, Serialize};
+
+use super::Block;
+use crate::error::{Error, Result};
+use crate::plan::Schema;
+use crate::reduce::{self, Reduce, ReduceOp, Role};
+use crate::region::Region;
+
+/// A reduction of what lies around each pixel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Window {
+    /// The places around a pixel.
+    pub footprint: Footprint,
+    /// What they come to.
+    pub op: ReduceOp,
+    /// Taken off the number in variances.
+    pub ddof: u32,
+    /// Results of fewer places that have a value are NaN; of bool and integers
+    /// 0.
+    pub min_periods: u64,
+}
+
+/// Places around a pixel, along each axis of the array.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Footprint {
+    /// So many before it and after it.
+    Box(Vec<(usize, usize)>),
+    /// At most `radius` away, counted over the last two axes.
+    Disk {
+        /// Pixels.
+        radius: usize,
+    },
+}
+
+impl Footprint {
+    /// How far it reaches before and after a pixel along each axis.
+    pub(crate) fn reach(&self, ndim: usize) -> Vec<(usize, usize)> {
+        match self {
+            Footprint::Box(reach) => reach.clone(),
+            Footprint::Disk { radius } => (0..ndim)
+                .map(|axis| {
+                    if axis + 2 >= ndim {
+                        (*radius, *radius)
+                    } else {
+                        (0, 0)
+                    }
+                })
+                .collect(),
+        }
+    }
+
+    /// The places, in C order.
+    fn places(&self, ndim: usize) -> Vec<Vec<isize>> {
+        let mut places: Vec<Vec<isize>> = vec![Vec::new()];
+        for (before, after) in self.reach(ndim) {
+            let range = -before.cast_signed()..=after.cast_signed();
+            places = places
+                .into_iter()
+                .flat_map(|place| {
+                    range.clone().map(move |at| {
+                        let mut place = place.clone();
+                        place.push(at);
+                        place
+                    })
+                })
+                .collect();
+        }
+        if let Footprint::Disk { radius } = self {
+            let limit = (radius * radius).cast_signed();
+            places.retain(|place| place.iter().map(|at| at * at).sum::<isize>() <= limit);
+        }
+        places
+    }
+}
+
+impl Window {
+    pub(super) fn name(&self) -> &'static str {
+        self.op.name()
+    }
+
+    /// What a window's places come to, as a reduction of one axis.
+    fn reduce(&self) -> Reduce {
+        Reduce {
+            ddof: self.ddof,
+            ..Reduce::new(self.op, vec![Role::Reduce])
+        }
+    }
+
+    pub(super) fn schema(&self, input: &Schema) -> Result<Schema> {
+        let ndim = input.shape.len();
+        let fits = match &self.footprint {
+            Footprint::Box(reach) => reach.len() == ndim,
+            Footprint::Disk { .. } => ndim >= 2,
+        };
+        let streams = self.op.streams() && !self.op.is_positional();
+        if !fits || !streams {
+            return Err(Error::Bug(format!("{self:?} of {:?}", input.shape)));
+        }
+        let dtype = self.reduce().check(&[1], input.dtype)?;
+        Ok(Schema {
+            dtype,
+            ..input.clone()
+        })
+    }
+
+    pub(super) fn wants(&self, shape: &[usize], region: &Region) -> Region {
+        let reach = self.footprint.reach(shape.len());
+        let ranges = region.ranges().iter().zip(&reach).zip(shape);
+        let ranges = ranges.map(|((range, (before, after)), &len)| {
+            if range.is_empty() {
+                range.clone()
+            } else {
+                range.start.saturating_sub(*before)..range.end.saturating_add(*after).min(len)
+            }
+        });
+        Region::new(ranges.collect::<Vec<_>>())
+    }
+
+    pub(super) fn state_bytes(&self) -> usize {
+        64
+    }
+
+    pub(super) fn run(&self, block: &Block<'_>, region: &Region, out: &mut [u8]) {
+        let reduce = self.reduce();
+        let result = reduce.op.result(block.dtype).unwrap_or(block.dtype);
+        let mut states = reduce::windows(&reduce, block.dtype, region.len());
+        for place in self.footprint.places(region.ndim()) {
+            // The part of the result whose place lies within the array.
+            let shifted = |range: &std::ops::Range<usize>, by: isize| {
+                range.start.checked_add_signed(by).unwrap_or(0)
+                    ..range.end.checked_add_signed(by).unwrap_or(0)
+            };
+            let from: Vec<_> = region
+                .ranges()
+                .iter()
+                .zip(&place)
+                .map(|(range, &by)| shifted(range, by))
+                .collect();
+            let from = Region::new(from).intersect(&block.region);
+            if from.is_empty() {
+                continue;
+            }
+            let to: Vec<_> = from
+                .ranges()
+                .iter()
+                .zip(&place)
+                .map(|(range, &by)| shifted(range, -by))
+                .collect();
+            let to = Region::new(to);
+            let size = block.dtype.size();
+            let row = to.shape().last().copied().unwrap_or(1);
+            let rows = super::Rows::new(&block.region, &from).zip(super::Rows::new(region, &to));
+            for (from, to) in rows {
+                states.push_row(to, &block.pixels[from * size..][..row * size]);
+            }
+        }
+        states.finish(self.min_periods, result, out);
+    }
+}
