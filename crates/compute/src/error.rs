@@ -131,6 +131,16 @@ pub enum Error {
         /// What the sink said.
         source: SharedError,
     },
+    /// What a job keeps fits neither into memory nor where it is spilled to.
+    #[error(
+        "spilling to {directory} failed: {message}. Free space there, name another directory with `local_directory`, or give the cluster more memory; the cluster goes on"
+    )]
+    Spill {
+        /// The directory.
+        directory: String,
+        /// How much, and why not.
+        message: String,
+    },
     /// The cancel token was used.
     #[error("cancelled after {done} of {total} tasks")]
     Cancelled {

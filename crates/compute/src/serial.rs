@@ -13,7 +13,7 @@ use crate::error::{Error, Result, TaskError, TaskFailure};
 use crate::exec::guarded;
 use crate::index::AxisIndex;
 use crate::observe::{Event, Observer, RunReport};
-use crate::plan::{Arg, Node, NodeRef, Op, Output};
+use crate::plan::{Arg, Node, NodeRef, Op, Output, input_regions};
 use crate::program::naive::{self, Failure, Operand};
 use crate::region::{Region, c_strides};
 use crate::regional::Block;
@@ -269,44 +269,6 @@ impl Serial {
         report.blocks += stats.blocks;
         report.skipped.extend(stats.skipped);
         Ok(out)
-    }
-}
-
-/// Which part of each input a part of a node is made of.
-fn input_regions(node: &Node, region: &Region) -> Vec<(NodeRef, Region)> {
-    let inputs = node.inputs();
-    match node.op() {
-        Op::Slice(index) => {
-            let mut ranges = region.ranges().iter();
-            let hull = index
-                .iter()
-                .map(|index| match index {
-                    AxisIndex::At(_) => index.hull(),
-                    _ => ranges.next().map_or(0..0, |range| index.part(range).hull()),
-                })
-                .collect::<Vec<_>>();
-            vec![(Arc::clone(&inputs[0]), Region::new(hull))]
-        }
-        Op::Broadcast(axes) => {
-            let mut ranges = vec![0..0; inputs[0].schema().shape.len()];
-            for (axis, range) in axes.iter().zip(region.ranges()) {
-                if let Some(axis) = axis {
-                    ranges[*axis] = range.clone();
-                }
-            }
-            vec![(Arc::clone(&inputs[0]), Region::new(ranges))]
-        }
-        Op::Regional(regional) => {
-            let shapes: Vec<&[usize]> = inputs.iter().map(|input| &*input.schema().shape).collect();
-            let wants = regional.wants(&shapes, region).into_iter().zip(inputs);
-            wants
-                .filter_map(|(region, input)| Some((Arc::clone(input), region?)))
-                .collect()
-        }
-        _ => inputs
-            .iter()
-            .map(|input| (Arc::clone(input), region.clone()))
-            .collect(),
     }
 }
 

@@ -288,15 +288,15 @@ impl DataArray {
             };
             let pixels = crate::buffer::Buffer::from_slice::<u8>(part.pixels)
                 .map_err(|error| error.to_string())?;
-            let result = vec![U::from_bits64(0); region.len()];
-            let mut result = result;
+            let mut result = vec![U::from_bits64(0); region.len()];
             function(pixels.as_pixels::<T>(), &part.region, region, &mut result)?;
             let made =
                 crate::buffer::Buffer::from_slice(&result).map_err(|error| error.to_string())?;
             out.copy_from_slice(&made);
             Ok(())
         };
-        let custom = Custom::new(name, None, halo, U::DTYPE, apply);
+        let chunks = self.chunks().clone();
+        let custom = Custom::new(name, None, halo, chunks, U::DTYPE, apply);
         self.apply_custom(custom)
     }
 

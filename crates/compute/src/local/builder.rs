@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::gate::Gate;
 use super::memory::MemoryLimit;
 use super::queue::Queue;
+use super::spill::Spill;
 use super::{LocalCluster, Shared};
 use crate::buffer::Pool;
 use crate::error::{Error, Result};
@@ -32,6 +33,7 @@ pub struct LocalClusterBuilder {
     total_memory_limit: Option<MemoryLimit>,
     fetch_ahead: Option<u64>,
     name: Option<String>,
+    spill: Spill,
 }
 
 impl LocalClusterBuilder {
@@ -94,6 +96,28 @@ impl LocalClusterBuilder {
         self
     }
 
+    /// Where what a job keeps goes beyond the memory that it may take: files that
+    /// are removed with the job. By default the system's directory for
+    /// temporary files.
+    pub fn local_directory(mut self, directory: impl Into<std::path::PathBuf>) -> Self {
+        self.spill.directory = directory.into();
+        self
+    }
+
+    /// The part of the memory limit that what a job keeps for its own later
+    /// steps may take before it is spilled, 0 to 1; 0.6 by default, as dask's
+    /// `target`.
+    pub fn memory_target(mut self, part: f64) -> Self {
+        self.spill.target = part.clamp(0.0, 1.0);
+        self
+    }
+
+    /// Bytes that may be spilled at a time; no limit by default.
+    pub fn max_spill(mut self, bytes: u64) -> Self {
+        self.spill.limit = Some(bytes);
+        self
+    }
+
     /// Starts the threads.
     ///
     /// # Errors
@@ -151,6 +175,7 @@ impl LocalClusterBuilder {
                 )),
                 pool: Pool::new(POOL_KEEPS.min(quarter)),
                 simd: Simd::detect(),
+                spill: self.spill,
                 closed: false.into(),
             }),
             threads: Mutex::new(Vec::new()),

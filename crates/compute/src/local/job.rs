@@ -14,8 +14,10 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Shared;
-use super::gate::{Held, Pass};
-use super::tasks::{TaskList, task_error};
+use super::gate::Pass;
+use super::phases::phases;
+use super::spill::Room;
+use super::tasks::{Projection, TaskList, task_error};
 use crate::buffer::Buffer;
 use crate::engine::{CancelToken, Job, check_result_fits};
 use crate::error::{Error, Result, TaskFailure};
@@ -70,6 +72,8 @@ struct State<'a> {
     sink: &'a dyn ChunkSink,
     observer: &'a dyn Observer,
     in_place: bool,
+    /// Number of the first task in the job.
+    first: usize,
     limit: Option<u64>,
     /// Next task for a [`Turn`].
     next: AtomicUsize,
@@ -81,7 +85,6 @@ struct State<'a> {
     stop: CancelToken,
     users: Mutex<usize>,
     unused: Condvar,
-    _held: Held,
 }
 
 /// Chunks that wait for their turn to be written.
@@ -149,77 +152,81 @@ pub(super) fn run(
     check_result_fits(plan, held, shared.memory_limit())?;
     let limit = shared.memory_limit().map(|limit| limit - held);
     let parts = sink.takes_parts().then(|| shared.n_threads());
-    let mut tasks = TaskList::new(plan, true, shared.simd, parts)?;
-    let projection = match tasks.project(in_place, limit) {
-        Err(Error::TooLarge(_)) => {
-            // What shares a read may fit one by one.
-            tasks = TaskList::new(plan, false, shared.simd, parts)?;
-            tasks.project(in_place, limit)?
-        }
+    let fit = |together| phases(shared, plan, together, (in_place, parts), limit);
+    let mut phases = match fit(true) {
+        // What shares a read may fit one by one.
+        Err(Error::TooLarge(_)) => fit(false)?,
         other => other?,
     };
     sink.begin(plan)
         .map_err(|error| sink_error("the result", &Region::whole(&[]), error))?;
+    let total = phases.iter().map(|phase| phase.tasks.len()).sum();
+    let mut projected = Projection {
+        exact: true,
+        ..Projection::default()
+    };
+    for phase in &phases {
+        projected.cost += phase.projection.cost;
+        projected.exact &= phase.projection.exact;
+        projected.task_bytes = projected.task_bytes.max(phase.projection.task_bytes);
+    }
     observer.event(&Event::JobStarted {
-        tasks: tasks.len(),
-        projected: projection.cost,
-        exact: projection.exact,
-        task_bytes: projection.task_bytes,
+        tasks: total,
+        projected: projected.cost,
+        exact: projected.exact,
+        task_bytes: projected.task_bytes,
     });
     if shared.pool.used() == 0 {
         shared.pool.reset_peak();
     }
-    let total = tasks.len();
-    let state = Arc::new(State {
-        tasks,
-        sink,
-        observer,
-        in_place,
-        limit,
-        next: AtomicUsize::new(0),
-        order: (sink.order() == WriteOrder::Chunks).then(Mutex::default),
-        report: Mutex::default(),
-        error: Mutex::new(None),
-        failed: AtomicBool::new(false),
-        stop: CancelToken::new(),
-        users: Mutex::new(1),
-        unused: Condvar::new(),
-        _held: shared.gate.hold(held),
-    });
-    // SAFETY: only lifetimes change. `sink` and `observer` are used through a
-    // `JobRef` alone, and `WaitForUsers` keeps this function from returning or
-    // unwinding before the last of those is gone.
-    let state: Arc<State<'static>> =
-        unsafe { std::mem::transmute::<Arc<State<'_>>, Arc<State<'static>>>(state) };
-    let over = CancelToken::new();
-    {
-        let wait = WaitForUsers(&state);
-        let feeder = JobRef(Arc::clone(&state));
-        let watched = (job.cancel_token().clone(), state.stop.clone(), over.clone());
-        io.spawn(async move {
-            let (cancel, stop, over) = watched;
-            tokio::select! {
-                () = cancel.cancelled() => stop.cancel(),
-                () = over.cancelled() => {}
+    let _held = shared.gate.hold(held);
+    let room = Room::new(
+        &shared.spill,
+        &shared.gate,
+        room_for_kept(shared, limit, projected.task_bytes),
+    );
+    let mut report = RunReport::default();
+    let mut outcome = Ok(());
+    phases.reverse();
+    while let Some(phase) = phases.pop() {
+        let first = report.tasks;
+        let count = phase.tasks.len();
+        let store = phase.store;
+        let running = match &store {
+            Some(store) => {
+                store.open(&room);
+                Target {
+                    sink: store,
+                    in_place: false,
+                    first,
+                }
             }
-        });
-        let reads = state.tasks.reads();
-        let feeding = Arc::clone(shared);
-        if reads {
-            io.spawn(feed(feeding, feeder));
-        } else {
-            io.spawn(give_turns(feeding, feeder, total, projection.task_bytes));
+            None => Target {
+                sink,
+                in_place,
+                first,
+            },
+        };
+        let begun = (phase.tasks, phase.projection.task_bytes);
+        outcome = run_phase(
+            shared,
+            io,
+            job,
+            begun,
+            running,
+            (observer, limit),
+            &mut report,
+        );
+        // A phase that was stopped is not whole, and nothing can follow it.
+        if outcome.is_err() || report.tasks < first + count {
+            break;
         }
-        drop(wait);
     }
-    over.cancel();
-    let mut report = std::mem::take(&mut *state.report.lock());
+    drop(phases);
     report.wall = started.elapsed();
     report.peak_pool_bytes = shared.pool.peak();
     observer.event(&Event::JobDone { report: &report });
-    if let Some(error) = state.error.lock().take() {
-        return Err(error);
-    }
+    outcome?;
     if report.tasks == total {
         return Ok(report);
     }
@@ -238,6 +245,94 @@ pub(super) fn run(
         "{} of {total} tasks were done",
         report.tasks
     )))
+}
+
+/// Memory for what a job keeps between its phases: a part of the limit, as long
+/// as every task still fits beside it.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share of memory needs no exactness"
+)]
+fn room_for_kept(shared: &Shared, limit: Option<u64>, task_bytes: u64) -> u64 {
+    match limit {
+        Some(limit) => {
+            let part = (limit as f64 * shared.spill.target) as u64;
+            part.min(limit.saturating_sub(task_bytes))
+        }
+        None if shared.spill.target == 0.0 => 0,
+        None => u64::MAX / 2,
+    }
+}
+
+/// Where a phase's chunks go.
+struct Target<'a> {
+    sink: &'a dyn ChunkSink,
+    in_place: bool,
+    /// Number of its first task in the job.
+    first: usize,
+}
+
+/// Runs one phase and adds what it came to; leaves early if the job is stopped.
+fn run_phase(
+    shared: &Arc<Shared>,
+    io: &tokio::runtime::Handle,
+    job: &Job,
+    (tasks, task_bytes): (TaskList, u64),
+    running: Target<'_>,
+    (observer, limit): (&dyn Observer, Option<u64>),
+    report: &mut RunReport,
+) -> Result<()> {
+    let total = tasks.len();
+    let state = Arc::new(State {
+        tasks,
+        sink: running.sink,
+        observer,
+        in_place: running.in_place,
+        first: running.first,
+        limit,
+        next: AtomicUsize::new(0),
+        order: (running.sink.order() == WriteOrder::Chunks).then(Mutex::default),
+        report: Mutex::new(std::mem::take(report)),
+        error: Mutex::new(None),
+        failed: AtomicBool::new(false),
+        stop: CancelToken::new(),
+        users: Mutex::new(1),
+        unused: Condvar::new(),
+    });
+    // SAFETY: only lifetimes change. `sink` and `observer` are used through a
+    // `JobRef` alone, and `WaitForUsers` keeps this function from returning or
+    // unwinding before the last of those is gone.
+    let state: Arc<State<'static>> =
+        unsafe { std::mem::transmute::<Arc<State<'_>>, Arc<State<'static>>>(state) };
+    let over = CancelToken::new();
+    {
+        let wait = WaitForUsers(&state);
+        let feeder = JobRef(Arc::clone(&state));
+        let watched = (job.cancel_token().clone(), state.stop.clone(), over.clone());
+        io.spawn(async move {
+            let (cancel, stop, over) = watched;
+            tokio::select! {
+                () = cancel.cancelled() => stop.cancel(),
+                () = over.cancelled() => {}
+            }
+        });
+        let feeding = Arc::clone(shared);
+        if state.tasks.reads() {
+            io.spawn(feed(feeding, feeder));
+        } else {
+            io.spawn(give_turns(feeding, feeder, total, task_bytes));
+        }
+        drop(wait);
+    }
+    over.cancel();
+    *report = std::mem::take(&mut *state.report.lock());
+    let failed = state.error.lock().take();
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 /// Plans tasks in order, lets them in, and fetches what they need.
@@ -317,7 +412,7 @@ async fn fetch(
                 report.requests += requests;
             }
             let event = Event::TaskFetched {
-                task: work.number,
+                task: work.job.0.first + work.number,
                 bytes,
                 requests,
             };
@@ -556,7 +651,7 @@ impl State<'_> {
         }
         let name = stage.name();
         let event = Event::TaskDone {
-            task: number,
+            task: self.first + number,
             array: &name,
             region: &region,
             worker,

@@ -10,7 +10,9 @@ mod builder;
 mod gate;
 mod job;
 pub(crate) mod memory;
+mod phases;
 mod queue;
+mod spill;
 mod tasks;
 
 use std::cell::Cell;
@@ -69,6 +71,7 @@ struct Shared {
     gate: Arc<Gate>,
     pool: Pool,
     simd: Simd,
+    spill: spill::Spill,
     closed: AtomicBool,
 }
 

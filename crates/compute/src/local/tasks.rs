@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::chunks::{AxisChunks, ChunkGrid};
 use crate::error::{Error, Result, TaskError, TaskFailure, TooLarge};
 use crate::exec::{Stage, Task, Weight, guarded};
-use crate::optimize::optimize_with;
 use crate::plan::Plan;
 use crate::program::Simd;
 use crate::region::Region;
@@ -44,15 +43,10 @@ pub(super) struct Projection {
 }
 
 impl TaskList {
-    /// The tasks of `plan`; with `parts`, chunks are divided as far as it takes
+    /// The tasks of an optimised plan; with `parts`, chunks are divided as far as it takes
     /// to give `threads` threads something to do.
-    pub(super) fn new(
-        plan: &Plan,
-        together: bool,
-        simd: Simd,
-        parts: Option<usize>,
-    ) -> Result<TaskList> {
-        let stages = Stage::all(&optimize_with(plan, together)?, simd)?;
+    pub(super) fn new(plan: &Plan, simd: Simd, parts: Option<usize>) -> Result<TaskList> {
+        let stages = Stage::all(plan, simd)?;
         let whole: usize = stages.iter().map(|stage| stage.chunks.n_chunks()).sum();
         let mut list = TaskList {
             groups: Vec::new(),

@@ -3,9 +3,12 @@
 //! Each pass is a function from plan to plan that keeps every pixel. Together
 //! they leave, for each output, either a leaf that is looked at (through at
 //! most one slice and one broadcast) or one fused program over such leaves, and
-//! outputs that share what they read share one program.
+//! outputs that share what they read share one program. Regional functions read
+//! such leaves and programs too, and what many tasks would ask of one of them is
+//! made once, before the tasks that read it.
 
 mod fuse;
+mod materialize;
 mod project;
 mod rechunk;
 mod rewrite;
@@ -14,11 +17,14 @@ mod simplify;
 mod slice;
 
 pub use fuse::{fuse, unfuse};
+pub use materialize::materialize;
 pub use project::project;
 pub use rechunk::rechunk;
 pub use share::share;
 pub use simplify::simplify;
 pub use slice::slice;
+
+pub(crate) use rewrite::{with_inputs, with_nodes};
 
 use crate::error::Result;
 use crate::plan::Plan;
@@ -39,5 +45,6 @@ pub(crate) fn optimize_with(plan: &Plan, together: bool) -> Result<Plan> {
     let plan = slice(&plan)?;
     let plan = simplify(&plan)?;
     let plan = fuse::fuse_with(&plan, together)?;
-    project(&plan)
+    let plan = project(&plan)?;
+    materialize(&plan)
 }

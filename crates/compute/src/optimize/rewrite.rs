@@ -25,7 +25,7 @@ pub(super) fn rewrite(
 }
 
 /// The plan whose outputs are made by other nodes.
-pub(super) fn with_nodes(
+pub(crate) fn with_nodes(
     plan: &Plan,
     mut node: impl FnMut(&NodeRef) -> Result<NodeRef>,
 ) -> Result<Plan> {
@@ -45,7 +45,7 @@ fn find(made: &HashMap<*const Node, NodeRef>, node: &NodeRef) -> Result<NodeRef>
 }
 
 /// The same operation on other inputs; the node itself if they are its own.
-pub(super) fn with_inputs(node: &NodeRef, inputs: Vec<NodeRef>) -> Result<NodeRef> {
+pub(crate) fn with_inputs(node: &NodeRef, inputs: Vec<NodeRef>) -> Result<NodeRef> {
     let same = node
         .inputs()
         .iter()

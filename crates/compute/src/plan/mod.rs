@@ -8,6 +8,7 @@
 mod explain;
 mod func;
 mod key;
+mod needs;
 mod node;
 mod wire;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub use func::{Arg, Binary, Func, Unary};
 pub use key::Key;
+pub(crate) use needs::input_regions;
 pub use node::{MemoryArray, Node, NodeRef, Op, Schema};
 
 use crate::chunks::ChunkGrid;

@@ -44,26 +44,26 @@ macro_rules! with_state {
             }};
         }
         macro_rules! kinds {
-                        ($wide:ty, $sum:ty, $product:ty) => {
-                            match $reduce.op {
-                                ReduceOp::Sum => run!($sum, $wide),
-                                ReduceOp::Prod => run!($product, $wide),
-                                ReduceOp::Mean => run!(FloatSum, $wide),
-                                ReduceOp::Var | ReduceOp::Std => run!(Spread, $wide),
-                                ReduceOp::Min => run!(Extreme<$wide, false>, $wide),
-                                ReduceOp::Max => run!(Extreme<$wide, true>, $wide),
-                                ReduceOp::ArgMin => run!(Place<$wide, SMALLEST>, $wide),
-                                ReduceOp::ArgMax => run!(Place<$wide, LARGEST>, $wide),
-                                ReduceOp::First => run!(Place<$wide, FIRST>, $wide),
-                                ReduceOp::Last => run!(Place<$wide, LAST>, $wide),
-                                ReduceOp::Count => run!(Number, $wide),
-                                ReduceOp::Any | ReduceOp::All => run!(Truths, $wide),
-                                ReduceOp::Median | ReduceOp::Quantile | ReduceOp::Mode => {
-                                    unreachable!("these take all pixels at a time")
-                                }
+                                ($wide:ty, $sum:ty, $product:ty) => {
+                                    match $reduce.op {
+                                        ReduceOp::Sum => run!($sum, $wide),
+                                        ReduceOp::Prod => run!($product, $wide),
+                                        ReduceOp::Mean => run!(FloatSum, $wide),
+                                        ReduceOp::Var | ReduceOp::Std => run!(Spread, $wide),
+                                        ReduceOp::Min => run!(Extreme<$wide, false>, $wide),
+                                        ReduceOp::Max => run!(Extreme<$wide, true>, $wide),
+                                        ReduceOp::ArgMin => run!(Place<$wide, SMALLEST>, $wide),
+                                        ReduceOp::ArgMax => run!(Place<$wide, LARGEST>, $wide),
+                                        ReduceOp::First => run!(Place<$wide, FIRST>, $wide),
+                                        ReduceOp::Last => run!(Place<$wide, LAST>, $wide),
+                                        ReduceOp::Count => run!(Number, $wide),
+                                        ReduceOp::Any | ReduceOp::All => run!(Truths, $wide),
+                                        ReduceOp::Median | ReduceOp::Quantile | ReduceOp::Mode => {
+                                            unreachable!("these take all pixels at a time")
+                                        }
+                                    }
+                                };
                             }
-                        };
-                    }
         match kind($dtype) {
             Kind::Float => kinds!(f64, FloatSum, FloatProduct),
             Kind::Signed => kinds!(i64, IntSum, IntProduct),

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use datacube_model::DType;
 
-use super::Block;
+use super::{Block, Rows, sub_block};
+use crate::chunks::ChunkGrid;
 use crate::error::{Error, Result};
 use crate::plan::Schema;
 use crate::region::Region;
@@ -31,14 +32,16 @@ pub struct Custom {
     /// What it is known by: a name that the user vouches for, or its address.
     identity: String,
     halo: Vec<(usize, usize)>,
+    /// The chunks that the function is given.
+    chunks: ChunkGrid,
     dtype: DType,
     function: Box<Function>,
 }
 
 impl Custom {
-    /// `function` of the parts that a region of the result needs: that region,
-    /// and along each axis `halo` pixels before and after as far as there are
-    /// any. It writes the region's pixels, of `dtype`.
+    /// `function` of each of `chunks`: of its pixels, and along each axis of
+    /// `halo` pixels before and after as far as there are any. It writes the
+    /// chunk's pixels, of `dtype`.
     ///
     /// `version` makes the function one with any other of that name and
     /// version; without it, it is like no other.
@@ -46,6 +49,7 @@ impl Custom {
         name: impl Into<String>,
         version: Option<&str>,
         halo: Vec<(usize, usize)>,
+        chunks: ChunkGrid,
         dtype: DType,
         function: impl Fn(&[Part<'_>], &Region, &mut [u8]) -> Result<(), String> + Send + Sync + 'static,
     ) -> Arc<Custom> {
@@ -62,6 +66,7 @@ impl Custom {
             name,
             identity,
             halo,
+            chunks,
             dtype,
             function: Box::new(function),
         })
@@ -73,7 +78,10 @@ impl Custom {
 
     /// What it is known by.
     pub(crate) fn identity(&self) -> String {
-        format!("{} {:?} {}", self.identity, self.halo, self.dtype)
+        format!(
+            "{} {:?} {:?} {}",
+            self.identity, self.halo, self.chunks, self.dtype
+        )
     }
 
     pub(super) fn schema(&self, inputs: &[&Schema]) -> Result<Schema> {
@@ -81,7 +89,8 @@ impl Custom {
         let alike = inputs
             .iter()
             .all(|input| input.shape == first.shape && input.dims == first.dims);
-        if !alike || self.halo.len() != first.shape.len() {
+        let fits = self.halo.len() == first.shape.len() && self.chunks.shape() == *first.shape;
+        if !alike || !fits {
             return Err(Error::Bug(format!("`{}` of {inputs:?}", self.name)));
         }
         Ok(Schema {
@@ -90,12 +99,35 @@ impl Custom {
         })
     }
 
-    pub(super) fn wants(&self, shape: &[usize], region: &Region) -> Region {
-        let ranges = region.ranges().iter().zip(&self.halo).zip(shape);
+    /// The numbers of the chunks along each axis that a region lies in.
+    fn numbers(&self, region: &Region) -> Vec<std::ops::Range<usize>> {
+        let axes = self.chunks.axes().iter().zip(region.ranges());
+        axes.map(|(chunks, range)| match range.end.checked_sub(1) {
+            Some(last) if !range.is_empty() => chunks.find(range.start)..chunks.find(last) + 1,
+            _ => 0..0,
+        })
+        .collect()
+    }
+
+    /// A region and what lies around it.
+    fn around(&self, region: &Region) -> Region {
+        let shape = self.chunks.shape();
+        let ranges = region.ranges().iter().zip(&self.halo).zip(&shape);
         let ranges = ranges.map(|((range, (before, after)), &len)| {
             range.start.saturating_sub(*before)..(range.end + after).min(len)
         });
         Region::new(ranges.collect::<Vec<_>>())
+    }
+
+    pub(super) fn wants(&self, region: &Region) -> Region {
+        let chunks = self.chunks.axes().iter().zip(self.numbers(region));
+        let whole = chunks.map(|(chunks, numbers)| match numbers.end.checked_sub(1) {
+            Some(last) if !numbers.is_empty() => {
+                chunks.range(numbers.start).start..chunks.range(last).end
+            }
+            _ => 0..0,
+        });
+        self.around(&Region::new(whole.collect::<Vec<_>>()))
     }
 
     pub(super) fn run(
@@ -104,16 +136,48 @@ impl Custom {
         region: &Region,
         out: &mut [u8],
     ) -> Result<(), String> {
-        let parts: Vec<Part<'_>> = inputs
-            .iter()
-            .flatten()
-            .map(|block| Part {
-                dtype: block.dtype,
-                region: block.region.clone(),
-                pixels: block.pixels,
-            })
-            .collect();
-        (self.function)(&parts, region, out)?;
+        let size = self.dtype.size();
+        let mut indexes: Vec<Vec<usize>> = vec![Vec::new()];
+        for numbers in self.numbers(region) {
+            indexes = indexes
+                .into_iter()
+                .flat_map(|index| {
+                    numbers.clone().map(move |number| {
+                        let mut index = index.clone();
+                        index.push(number);
+                        index
+                    })
+                })
+                .collect();
+        }
+        for index in indexes {
+            let chunk = self.chunks.region(&index);
+            let around = self.around(&chunk);
+            let pixels: Vec<_> = inputs
+                .iter()
+                .flatten()
+                .map(|block| (block.dtype, sub_block(block, &around)))
+                .collect();
+            let parts: Vec<Part<'_>> = pixels
+                .iter()
+                .map(|(dtype, pixels)| Part {
+                    dtype: *dtype,
+                    region: around.clone(),
+                    pixels,
+                })
+                .collect();
+            if chunk == *region {
+                (self.function)(&parts, &chunk, out)?;
+                break;
+            }
+            let mut made = vec![0u8; chunk.len() * size];
+            (self.function)(&parts, &chunk, &mut made)?;
+            let part = chunk.intersect(region);
+            let row = part.shape().last().copied().unwrap_or(1) * size;
+            for (from, to) in Rows::new(&chunk, &part).zip(Rows::new(region, &part)) {
+                out[to * size..][..row].copy_from_slice(&made[from * size..][..row]);
+            }
+        }
         crate::buffer::normalise_bool(self.dtype, out);
         Ok(())
     }

@@ -196,10 +196,7 @@ impl Regional {
             Regional::Scan(scan) => vec![Some(scan.wants(inputs[0], region))],
             Regional::Window(window) => vec![Some(window.wants(inputs[0], region))],
             Regional::Concat { axis } => concat::wants(*axis, inputs, region),
-            Regional::Custom(custom) => inputs
-                .iter()
-                .map(|shape| Some(custom.wants(shape, region)))
-                .collect(),
+            Regional::Custom(custom) => inputs.iter().map(|_| Some(custom.wants(region))).collect(),
         }
     }
 
@@ -279,6 +276,18 @@ impl Regional {
             Regional::Combine { .. } | Regional::Concat { .. } | Regional::Window(_) => true,
             Regional::Scan(scan) => axis != scan.axis,
             Regional::Custom(_) => false,
+        }
+    }
+
+    /// Whether the result may be cut along its axis `axis` when it is kept.
+    pub(crate) fn chunked(&self, axis: usize) -> bool {
+        match self {
+            Regional::Partial(reduce) => {
+                let kept = reduce.roles.iter().filter(|role| **role != Role::Reduce);
+                axis > 0 && axis <= kept.count()
+            }
+            Regional::Custom(_) => true,
+            _ => self.splits(axis),
         }
     }
 
