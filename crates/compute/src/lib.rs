@@ -52,8 +52,8 @@ mod source;
 mod value;
 
 pub use array::{
-    Coarsened, Compute, DataArray, Dims, DropNa, Grouped, Operand, Reduction, Reindex, Rolling, align,
-    concat,
+    Coarsened, Compute, DataArray, Dims, DropNa, Grouped, Operand, Reduction, Reindex, Rolling,
+    align, concat,
 };
 pub use attrs::Attrs;
 pub use buffer::{ALIGNMENT, Buffer, Pool};

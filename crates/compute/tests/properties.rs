@@ -28,7 +28,17 @@ fn clusters() -> &'static [LocalCluster] {
                 .start()
                 .unwrap()
         };
-        vec![start(1, 1, "none"), start(2, 2, "8MB"), start(3, 1, "1GiB")]
+        let spilling = LocalCluster::builder()
+            .n_workers(2)
+            .memory_target(0.0)
+            .start()
+            .unwrap();
+        vec![
+            start(1, 1, "none"),
+            start(2, 2, "8MB"),
+            start(3, 1, "1GiB"),
+            spilling,
+        ]
     })
 }
 
@@ -368,7 +378,7 @@ fn regional(step: &Step, arrays: &[DataArray]) -> Option<DataArray> {
             let array = at(*a);
             let dim = dim(array, *axis)?;
             match by {
-                4 => array.diff(&dim).ok(),
+                4 => array.diff(&dim, 1).ok(),
                 by => Some(array.shift(&dim, *by).unwrap()),
             }
         }

@@ -7,8 +7,8 @@
 
 mod align;
 mod equal;
-mod math;
 mod group;
+mod math;
 mod operators;
 mod pixels;
 mod reduce;

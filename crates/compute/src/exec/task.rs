@@ -27,11 +27,30 @@ use crate::source::{Cost, Fetched, SourceError};
 
 pub(crate) use super::machine::{Stop, TaskStats};
 
-/// Bytes of pixels that a reduction takes at a time.
-const STEP_BYTES: usize = 4 << 20;
-/// Bytes of pixels or states for which a regional function is run at a time, if
-/// its result can be made in parts.
-const TILE_BYTES: usize = 32 << 20;
+/// How much a task does at a time. Its pixels do not depend on it.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Bytes of pixels that a reduction takes.
+    step_bytes: usize,
+    /// Bytes of pixels or states for which a regional function is run, if its
+    /// result can be made in parts.
+    tile_bytes: usize,
+    /// Whether steps are fetched ahead.
+    ahead: bool,
+}
+
+/// Where there is memory.
+const BRISK: Pace = Pace {
+    step_bytes: 4 << 20,
+    tile_bytes: 32 << 20,
+    ahead: true,
+};
+/// Where there is not.
+const MODEST: Pace = Pace {
+    step_bytes: 64 << 10,
+    tile_bytes: 1 << 20,
+    ahead: false,
+};
 /// Bytes that the steps of one task fetch ahead.
 const AHEAD_BYTES: u64 = 32 << 20;
 /// Steps that one task fetches ahead.
@@ -163,7 +182,16 @@ pub(super) enum From {
 impl Task {
     /// The task that makes `region`, a chunk of the stage or a part of one.
     pub(crate) fn plan(stage: &Arc<Stage>, region: Region) -> Task {
-        let mut planner = Planner::default();
+        Task::at_pace(stage, region, BRISK)
+    }
+
+    /// As [`Task::plan`], in smaller pieces that need less memory at a time.
+    pub(crate) fn plan_modestly(stage: &Arc<Stage>, region: Region) -> Task {
+        Task::at_pace(stage, region, MODEST)
+    }
+
+    fn at_pace(stage: &Arc<Stage>, region: Region, pace: Pace) -> Task {
+        let mut planner = Planner::new(pace);
         let maker = &stage.maker;
         let want = ranges(&region);
         match &maker.body {
@@ -204,15 +232,6 @@ impl Task {
             outputs: if in_place { 0 } else { self.weight.outputs },
             ..self.weight
         }
-    }
-
-    /// Fetches no more ahead than it has to.
-    pub(crate) fn be_modest(&mut self) {
-        self.ahead = 1;
-        self.weight.fetched = (0..self.steps.len())
-            .map(|step| self.step_bytes(step))
-            .max()
-            .unwrap_or(0);
     }
 
     /// Steps whose bytes may be there at a time.
@@ -267,8 +286,8 @@ fn ranges(region: &Region) -> Vec<AxisIndex> {
 }
 
 /// Writes the instructions of a task.
-#[derive(Default)]
 struct Planner {
+    pace: Pace,
     reads: Vec<Read>,
     instructions: Vec<Instruction>,
     slots: Vec<usize>,
@@ -278,6 +297,17 @@ struct Planner {
 }
 
 impl Planner {
+    fn new(pace: Pace) -> Planner {
+        Planner {
+            pace,
+            reads: Vec::new(),
+            instructions: Vec::new(),
+            slots: Vec::new(),
+            n_states: 0,
+            made: HashMap::new(),
+        }
+    }
+
     fn slot(&mut self, bytes: usize) -> usize {
         self.slots.push(bytes);
         self.slots.len() - 1
@@ -455,7 +485,7 @@ impl Planner {
             self.instructions.push(Instruction::Empty { slot: whole });
             return whole;
         }
-        let tiles = tiles(maker, region);
+        let tiles = tiles(maker, region, self.pace.tile_bytes);
         let alone = tiles.len() == 1;
         for tile in &tiles {
             let slot = if alone {
@@ -535,7 +565,7 @@ impl Planner {
         let leaf = &maker.leaves[0];
         let size = leaf.dtype.size();
         for number in blocks {
-            for region in geometry.steps(out, number, STEP_BYTES / size) {
+            for region in geometry.steps(out, number, self.pace.step_bytes / size) {
                 let input = self.block(leaf, &region);
                 self.instructions.push(Instruction::Take {
                     states,
@@ -583,6 +613,7 @@ impl Planner {
         };
         let sizes = stage.outputs.iter().map(|output| output.dtype.size());
         let outputs = sizes.sum::<usize>() * region.len();
+        let ahead = self.pace.ahead;
         let mut task = Task {
             stage: Arc::clone(stage),
             region,
@@ -606,7 +637,11 @@ impl Planner {
             .map(|step| task.step_bytes(step))
             .collect();
         let held = |ahead: usize| bytes.windows(ahead).map(|few| few.iter().sum()).max();
-        let most = AHEAD_STEPS.min(bytes.len());
+        let most = if ahead {
+            AHEAD_STEPS.min(bytes.len())
+        } else {
+            1
+        };
         task.ahead = (1..=most)
             .rev()
             .find(|&ahead| ahead == 1 || held(ahead).is_none_or(|held: u64| held <= AHEAD_BYTES))
@@ -723,7 +758,7 @@ impl Planner {
 }
 
 /// The parts in which a region of a regional function's result is made.
-fn tiles(maker: &Maker, region: &Region) -> Vec<Region> {
+fn tiles(maker: &Maker, region: &Region, tile_bytes: usize) -> Vec<Region> {
     let Body::Regional { regional, shapes } = &maker.body else {
         return vec![region.clone()];
     };
@@ -752,7 +787,7 @@ fn tiles(maker: &Maker, region: &Region) -> Vec<Region> {
     while let Some(part) = open.pop() {
         let longest = if blocks && part.ranges()[0].len() > 1 {
             Some(0)
-        } else if bytes(&part) <= TILE_BYTES {
+        } else if bytes(&part) <= tile_bytes {
             None
         } else {
             (0..part.ndim())

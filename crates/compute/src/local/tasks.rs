@@ -102,7 +102,7 @@ impl TaskList {
             let mut task = Task::plan(stage, region.clone());
             let mut weight = task.weight(in_place);
             if limit.is_some_and(|limit| weight.bytes() > limit) {
-                task.be_modest();
+                task = Task::plan_modestly(stage, region.clone());
                 weight = task.weight(in_place);
             }
             (task, weight)
