@@ -11,6 +11,21 @@ use crate::plan::{Binary, Func, Unary};
 use crate::program::naive;
 use crate::value::{Const, Scalar};
 
+/// What the names of a formula mean.
+struct Scope<'a> {
+    cube: &'a Cube,
+    params: &'a [(&'a str, Scalar)],
+}
+
+impl Scope<'_> {
+    fn get(&self, name: &str) -> Result<Operand> {
+        match self.params.iter().find(|(known, _)| *known == name) {
+            Some((_, value)) => Ok((*value).into()),
+            None => Ok(self.cube.get(name)?.into()),
+        }
+    }
+}
+
 impl Expression {
     /// The array that the formula means over the variables of `cube`, lazily.
     ///
@@ -19,8 +34,20 @@ impl Expression {
     /// not defined, arrays that do not lie on the same pixels; the message
     /// points at the place.
     pub fn apply(&self, cube: &Cube) -> Result<DataArray> {
+        self.apply_with(cube, &[])
+    }
+
+    /// As [`Expression::apply`], with names that stand for numbers, before
+    /// those of the cube's variables.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Source
+    /// odc-algo, `expr_eval` and `apply_numexpr`.
+    pub fn apply_with(&self, cube: &Cube, params: &[(&str, Scalar)]) -> Result<DataArray> {
         cube.check()?;
-        match self.value(&self.root, cube)? {
+        match self.value(&self.root, &Scope { cube, params })? {
             Operand::Array(array) => Ok(match self.name() {
                 Some(name) => array.named(name),
                 None => array,
@@ -31,22 +58,22 @@ impl Expression {
         }
     }
 
-    fn value(&self, node: &Node, cube: &Cube) -> Result<Operand> {
+    fn value(&self, node: &Node, scope: &Scope<'_>) -> Result<Operand> {
         let value = match &node.kind {
             Kind::Int(value) => Scalar::Int(*value).into(),
             Kind::Float(value) => Scalar::Float(*value).into(),
-            Kind::Name(name) => match cube.get(name) {
-                Ok(array) => array.into(),
+            Kind::Name(name) => match scope.get(name) {
+                Ok(operand) => operand,
                 Err(error) => return Err(self.error(node.column, error.to_string())),
             },
-            Kind::Unary(op, x) => match self.value(x, cube)? {
+            Kind::Unary(op, x) => match self.value(x, scope)? {
                 Operand::Array(x) => ops::unary(*op, &x).into(),
                 Operand::Scalar(x) => {
                     self.constant(node, unary_type(*op, x), Func::Unary(*op), &[x])?
                 }
             },
             Kind::Binary(op, a, b) => {
-                let (a, b) = (self.value(a, cube)?, self.value(b, cube)?);
+                let (a, b) = (self.value(a, scope)?, self.value(b, scope)?);
                 match (a, b) {
                     (Operand::Scalar(a), Operand::Scalar(b)) => {
                         let dtype = scalar_type(*op, a, b);
@@ -58,7 +85,7 @@ impl Expression {
             Kind::Call(function, args) => {
                 let args = args
                     .iter()
-                    .map(|arg| self.value(arg, cube))
+                    .map(|arg| self.value(arg, scope))
                     .collect::<Result<Vec<_>>>()?;
                 self.call(node, *function, &args)?
             }
@@ -100,13 +127,9 @@ impl Expression {
             })
         };
         Ok(match function {
-            Function::Abs => one(Unary::Abs)?,
-            Function::Sqrt => one(Unary::Sqrt)?,
-            Function::Exp => one(Unary::Exp)?,
-            Function::Log => one(Unary::Log)?,
-            Function::IsNan => array(&args[0])?.isnull().into(),
-            Function::Min => fold(Binary::Minimum)?,
-            Function::Max => fold(Binary::Maximum)?,
+            Function::Of(op) if op.is_question() => ops::unary(op, &array(&args[0])?).into(),
+            Function::Of(op) => one(op)?,
+            Function::Fold(op) | Function::Of2(op) => fold(op)?,
             Function::Clip => array(&args[0])?
                 .clip(args[1].clone(), args[2].clone())
                 .into(),
@@ -158,7 +181,7 @@ fn scalar_type(op: Binary, a: Scalar, b: Scalar) -> DType {
     let negative = |scalar| matches!(scalar, Scalar::Int(value) if value < 0);
     let truth = |scalar| matches!(scalar, Scalar::Bool(_));
     let power = op == Binary::Pow && negative(b);
-    if float(a) || float(b) || op == Binary::Div || power {
+    if float(a) || float(b) || op == Binary::Div || op.is_float_only() || power {
         DType::Float64
     } else if truth(a) && truth(b) && op.is_logic() {
         DType::Bool
@@ -169,8 +192,8 @@ fn scalar_type(op: Binary, a: Scalar, b: Scalar) -> DType {
 
 fn unary_type(op: Unary, x: Scalar) -> DType {
     match (op, x) {
-        (Unary::Sqrt | Unary::Exp | Unary::Log | Unary::IsNan | Unary::NotNan, _)
-        | (_, Scalar::Float(_)) => DType::Float64,
+        (_, Scalar::Float(_)) => DType::Float64,
+        (op, _) if !op.takes_integers() || op.is_question() => DType::Float64,
         (Unary::Not, Scalar::Bool(_)) => DType::Bool,
         _ => DType::Int64,
     }

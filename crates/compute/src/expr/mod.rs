@@ -17,9 +17,11 @@ use crate::plan::{Binary, Unary};
 /// A formula over the variables of a cube.
 ///
 /// Numbers, names (in backquotes if they are not plain words), parentheses,
-/// `+ - * / // % **`, comparisons, `& | ^ ~`, and the functions `abs`, `sqrt`,
-/// `exp`, `log`, `isnan`, `min`, `max`, `clip(x, low, high)`,
-/// `where(condition, x)`, `where(condition, x, other)`, `float32`, `float64`.
+/// `+ - * / // % **`, comparisons, `& | ^ ~`, and the functions `min`, `max`,
+/// `clip(x, low, high)`, `where(condition, x)`, `where(condition, x, other)`,
+/// `float32`, `float64`, and numpy's by their names: `abs`, `sqrt`, `cbrt`,
+/// `exp`, `log`, `log10`, `sin`, `arctan2`, `hypot`, `fmod`, `floor`, `isnan`
+/// and the like.
 ///
 /// ```
 /// use datacube_compute::Expression;
@@ -58,13 +60,12 @@ enum Kind {
 /// Functions that a formula can call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Function {
-    Abs,
-    Sqrt,
-    Exp,
-    Log,
-    IsNan,
-    Min,
-    Max,
+    /// Of one value.
+    Of(Unary),
+    /// Of two values.
+    Of2(Binary),
+    /// Of two values or more, taken together one after the other.
+    Fold(Binary),
     Clip,
     Where,
     Float32,
@@ -72,14 +73,41 @@ enum Function {
 }
 
 impl Function {
-    const ALL: [(&'static str, Function); 11] = [
-        ("abs", Function::Abs),
-        ("sqrt", Function::Sqrt),
-        ("exp", Function::Exp),
-        ("log", Function::Log),
-        ("isnan", Function::IsNan),
-        ("min", Function::Min),
-        ("max", Function::Max),
+    const ALL: [(&'static str, Function); 38] = [
+        ("abs", Function::Of(Unary::Abs)),
+        ("sqrt", Function::Of(Unary::Sqrt)),
+        ("cbrt", Function::Of(Unary::Cbrt)),
+        ("exp", Function::Of(Unary::Exp)),
+        ("exp2", Function::Of(Unary::Exp2)),
+        ("expm1", Function::Of(Unary::Expm1)),
+        ("log", Function::Of(Unary::Log)),
+        ("log2", Function::Of(Unary::Log2)),
+        ("log10", Function::Of(Unary::Log10)),
+        ("log1p", Function::Of(Unary::Log1p)),
+        ("sin", Function::Of(Unary::Sin)),
+        ("cos", Function::Of(Unary::Cos)),
+        ("tan", Function::Of(Unary::Tan)),
+        ("arcsin", Function::Of(Unary::Arcsin)),
+        ("arccos", Function::Of(Unary::Arccos)),
+        ("arctan", Function::Of(Unary::Arctan)),
+        ("sinh", Function::Of(Unary::Sinh)),
+        ("cosh", Function::Of(Unary::Cosh)),
+        ("tanh", Function::Of(Unary::Tanh)),
+        ("degrees", Function::Of(Unary::Degrees)),
+        ("radians", Function::Of(Unary::Radians)),
+        ("floor", Function::Of(Unary::Floor)),
+        ("ceil", Function::Of(Unary::Ceil)),
+        ("trunc", Function::Of(Unary::Trunc)),
+        ("rint", Function::Of(Unary::Rint)),
+        ("sign", Function::Of(Unary::Sign)),
+        ("isnan", Function::Of(Unary::IsNan)),
+        ("isinf", Function::Of(Unary::IsInf)),
+        ("isfinite", Function::Of(Unary::IsFinite)),
+        ("arctan2", Function::Of2(Binary::Arctan2)),
+        ("hypot", Function::Of2(Binary::Hypot)),
+        ("fmod", Function::Of2(Binary::Fmod)),
+        ("min", Function::Fold(Binary::Minimum)),
+        ("max", Function::Fold(Binary::Maximum)),
         ("clip", Function::Clip),
         ("where", Function::Where),
         ("float32", Function::Float32),
@@ -96,7 +124,8 @@ impl Function {
     /// How many arguments it takes.
     fn takes(self) -> std::ops::RangeInclusive<usize> {
         match self {
-            Function::Min | Function::Max => 2..=usize::MAX,
+            Function::Fold(_) => 2..=usize::MAX,
+            Function::Of2(_) => 2..=2,
             Function::Clip => 3..=3,
             Function::Where => 2..=3,
             _ => 1..=1,
