@@ -9,6 +9,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Documents are trees of small pieces, made on one thread and dropped on
+/// another; the C library's allocator takes much longer over them.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     if search_tool::is_called() {
         let args = search_tool::Args::parse();

@@ -31,6 +31,11 @@ use datacube_model::{Dataset, MetadataType};
 use datacube_testkit::Cluster;
 use futures::StreamExt;
 
+/// As in the `datacube` command.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What [`peer`] calls it too.
 const PRODUCT: &str = "ls8_c2l2";
 
