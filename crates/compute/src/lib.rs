@@ -53,8 +53,8 @@ mod source;
 mod value;
 
 pub use array::{
-    Coarsened, Compute, DataArray, Dims, DropNa, Grouped, Operand, Reduction, Reindex, Rolling,
-    align, concat,
+    Coarsened, Compute, DataArray, Dims, DropNa, Gaps, Grouped, Operand, Reduction, Reindex,
+    Rolling, align, concat,
 };
 pub use attrs::Attrs;
 pub use buffer::{ALIGNMENT, Buffer, Pool};

@@ -8,6 +8,7 @@
 mod align;
 mod equal;
 mod group;
+mod kernels;
 mod math;
 mod operators;
 mod pixels;
@@ -24,6 +25,7 @@ use datacube_model::DType;
 pub use align::{Reindex, align};
 pub use equal::DropNa;
 pub use group::{Coarsened, Grouped};
+pub use kernels::Gaps;
 pub use operators::Operand;
 pub use reduce::{Dims, Reduction};
 pub use regional::{Rolling, concat};

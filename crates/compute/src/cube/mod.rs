@@ -4,6 +4,7 @@
 //! over all variables; computing a cube is one job, in which work that its
 //! variables share (a mask, a common read) is done once.
 
+mod composite;
 mod operators;
 mod reduce;
 mod run;

@@ -4,7 +4,9 @@ use super::{Axis, Sample};
 use crate::error::{Error, Result};
 
 /// How a value between two pixels is made of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum InterpMethod {
     /// On the line between both; NaN if one of them is.
     #[default]

@@ -215,7 +215,7 @@ impl Cube {
 
 /// A float that is a whole number, as one, so that comparing stays exact.
 #[allow(clippy::cast_possible_truncation, reason = "it has no fraction")]
-fn whole(value: f64) -> Scalar {
+pub(crate) fn whole(value: f64) -> Scalar {
     if value.fract() == 0.0 && value.abs() < 1e18 {
         Scalar::Int(value as i128)
     } else {

@@ -8,6 +8,7 @@
 
 mod concat;
 mod custom;
+mod kernel;
 mod scan;
 mod window;
 
@@ -18,6 +19,8 @@ use datacube_model::DType;
 use serde::{Deserialize, Serialize};
 
 pub use custom::{Custom, Part};
+pub(crate) use kernel::GEOMEDIAN_STATS;
+pub use kernel::{Bits, Kernel};
 pub use scan::{Scan, ScanOp};
 pub use window::{Footprint, Window};
 
@@ -54,6 +57,8 @@ pub enum Regional {
         /// The axis.
         axis: usize,
     },
+    /// A kernel along an axis or on planes.
+    Kernel(Kernel),
     /// A user's own function; it cannot travel.
     #[serde(skip)]
     Custom(Arc<Custom>),
@@ -141,6 +146,7 @@ impl Regional {
             Regional::Scan(scan) if single => scan.schema(first),
             Regional::Window(window) if single => window.schema(first),
             Regional::Concat { axis } => concat::schema(*axis, &schemas),
+            Regional::Kernel(kernel) => kernel.schema(&schemas),
             Regional::Custom(custom) => custom.schema(&schemas),
             _ => Err(Error::Bug(format!(
                 "{} of {} arrays",
@@ -159,6 +165,7 @@ impl Regional {
             Regional::Scan(scan) => scan.op.name(),
             Regional::Window(window) => window.name(),
             Regional::Concat { .. } => "concat",
+            Regional::Kernel(kernel) => kernel.name(),
             Regional::Custom(custom) => custom.name(),
         }
     }
@@ -196,6 +203,10 @@ impl Regional {
             Regional::Scan(scan) => vec![Some(scan.wants(inputs[0], region))],
             Regional::Window(window) => vec![Some(window.wants(inputs[0], region))],
             Regional::Concat { axis } => concat::wants(*axis, inputs, region),
+            Regional::Kernel(kernel) => {
+                let wanted = kernel.wants(inputs[0], region);
+                inputs.iter().map(|_| Some(wanted.clone())).collect()
+            }
             Regional::Custom(custom) => inputs.iter().map(|_| Some(custom.wants(region))).collect(),
         }
     }
@@ -259,6 +270,7 @@ impl Regional {
                 concat::run(*axis, shapes, inputs, region, out);
                 Ok(())
             }
+            Regional::Kernel(kernel) => kernel.run(shapes[0], inputs, region, out),
             Regional::Custom(custom) => custom.run(inputs, region, out),
         }
     }
@@ -275,6 +287,7 @@ impl Regional {
             Regional::Partial(_) => axis == 0,
             Regional::Combine { .. } | Regional::Concat { .. } | Regional::Window(_) => true,
             Regional::Scan(scan) => axis != scan.axis,
+            Regional::Kernel(kernel) => kernel.splits(axis),
             Regional::Custom(_) => false,
         }
     }
@@ -314,6 +327,7 @@ impl Regional {
                 .filter(|(_, reach)| **reach == (0, 0))
                 .map(|(axis, _)| (axis, axis))
                 .collect(),
+            Regional::Kernel(kernel) => kernel.free_axes(ndim),
             Regional::Partial(_)
             | Regional::Combine { .. }
             | Regional::Concat { .. }
@@ -373,6 +387,7 @@ impl Regional {
                 Some(input) => format!("concat along {}", input.dims[*axis]),
                 None => "concat".to_owned(),
             },
+            Regional::Kernel(kernel) => kernel.name().to_owned(),
             Regional::Custom(custom) => format!("function `{}`", custom.name()),
         }
     }
@@ -399,6 +414,7 @@ impl Regional {
             }
             Regional::Window(window) => window.state_bytes() * out,
             Regional::Scan(_) | Regional::Concat { .. } => 0,
+            Regional::Kernel(kernel) => kernel.scratch_bytes(shapes.len(), dtype, pixels, out),
             Regional::Custom(custom) => custom.scratch_bytes(out),
         }
     }

@@ -1,0 +1,556 @@
+//! Kernels as regional functions: mask clean-up, interpolation, the geometric
+//! median, percentiles. They travel as every node does.
+
+use datacube_model::DType;
+use half::f16;
+use serde::{Deserialize, Serialize};
+
+use super::{Block, Rows, sub_block};
+use crate::buffer::Buffer;
+use crate::chunks::{AxisChunks, ChunkGrid};
+use crate::error::{Error, Result};
+use crate::kernels::fill::{Gaps, interpolate_na};
+use crate::kernels::geomedian::{Composite, Geomedian, geomedian};
+use crate::kernels::interp::{InterpMethod, InterpPlan, interp};
+use crate::kernels::morphology::{self, Morph, mask_cleanup};
+use crate::kernels::quantile::percentile;
+use crate::kernels::{Axis, Sample, Sorter};
+use crate::plan::Schema;
+use crate::region::Region;
+use crate::value::Const;
+
+/// A number by its bits, so that plans compare and hash by content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bits(u64);
+
+impl From<f64> for Bits {
+    fn from(value: f64) -> Self {
+        Bits(value.to_bits())
+    }
+}
+
+impl Bits {
+    /// The number.
+    pub fn get(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
+fn numbers(bits: &[Bits]) -> Vec<f64> {
+    bits.iter().map(|bits| bits.get()).collect()
+}
+
+/// A kernel with its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kernel {
+    /// Binary morphology on the planes of the last two axes, with radii.
+    MaskCleanup(Vec<(Morph, Bits)>),
+    /// New pixels at `at` between those labelled `from` along an axis.
+    Interp {
+        /// The axis.
+        axis: usize,
+        /// Labels of the pixels.
+        from: Vec<Bits>,
+        /// Labels of the new ones.
+        at: Vec<Bits>,
+        /// How.
+        method: InterpMethod,
+    },
+    /// NaN between valid pixels along an axis interpolated over labels.
+    InterpolateNa {
+        /// The axis.
+        axis: usize,
+        /// Labels of the pixels.
+        x: Vec<Bits>,
+        /// How.
+        method: InterpMethod,
+        /// How many pixels of a gap.
+        limit: Option<usize>,
+        /// The longest gap.
+        max_gap: Option<Bits>,
+    },
+    /// The geometric median of the inputs over an axis: first axis of the
+    /// result the inputs, then cosine, euclidean and Bray-Curtis deviation and
+    /// the number of dates; float32.
+    Geomedian {
+        /// The axis.
+        axis: usize,
+        /// `eps`, scale, offset.
+        numbers: [Bits; 3],
+        /// Steps at most.
+        max_iterations: usize,
+        /// The marker of missing pixels besides NaN.
+        nodata: Option<Bits>,
+    },
+    /// odc-algo's percentiles along an axis; first axis of the result those.
+    Percentile {
+        /// The axis.
+        axis: usize,
+        /// Which, 0 to 1.
+        quantiles: Vec<Bits>,
+        /// The marker of missing pixels.
+        nodata: Option<Const>,
+    },
+}
+
+/// Rows of statistics after the bands of a [`Kernel::Geomedian`].
+pub(crate) const GEOMEDIAN_STATS: usize = 4;
+
+impl Kernel {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Kernel::MaskCleanup(_) => "mask_cleanup",
+            Kernel::Interp { .. } => "interp",
+            Kernel::InterpolateNa { .. } => "interpolate_na",
+            Kernel::Geomedian { .. } => "geomedian",
+            Kernel::Percentile { .. } => "percentile",
+        }
+    }
+
+    /// The axis that it works along; `None` for planes.
+    fn axis(&self) -> Option<usize> {
+        match self {
+            Kernel::MaskCleanup(_) => None,
+            Kernel::Interp { axis, .. }
+            | Kernel::InterpolateNa { axis, .. }
+            | Kernel::Geomedian { axis, .. }
+            | Kernel::Percentile { axis, .. } => Some(*axis),
+        }
+    }
+
+    /// Axes of the result before those of the input.
+    fn leading(&self) -> usize {
+        usize::from(matches!(
+            self,
+            Kernel::Geomedian { .. } | Kernel::Percentile { .. }
+        ))
+    }
+
+    /// Whether the axis is gone in the result.
+    fn reduces(&self) -> bool {
+        matches!(self, Kernel::Geomedian { .. } | Kernel::Percentile { .. })
+    }
+
+    /// Pixels around one that the result depends on, along the last two axes.
+    fn reach(&self) -> usize {
+        match self {
+            Kernel::MaskCleanup(steps) => morphology::reach(&radii(steps)),
+            _ => 0,
+        }
+    }
+
+    pub(super) fn schema(&self, inputs: &[&Schema]) -> Result<Schema> {
+        let first = inputs[0];
+        let wrong = |reason: &str| {
+            let shape = &first.shape;
+            Err(Error::Bug(format!(
+                "{} of {} {shape:?}: {reason}",
+                self.name(),
+                first.dtype
+            )))
+        };
+        let alike = inputs
+            .iter()
+            .all(|input| input.shape == first.shape && input.dtype == first.dtype);
+        let several = matches!(self, Kernel::Geomedian { .. });
+        if !alike || (inputs.len() != 1 && !several) || first.dtype.is_complex() {
+            return wrong("inputs that do not fit");
+        }
+        let (mut dims, mut shape) = (first.dims.to_vec(), first.shape.to_vec());
+        let mut axes = first.chunks.axes().to_vec();
+        if self.axis().is_some_and(|axis| axis >= shape.len()) {
+            return wrong("no such axis");
+        }
+        let mut dtype = first.dtype;
+        let lead = |dims: &mut Vec<String>,
+                    shape: &mut Vec<usize>,
+                    axes: &mut Vec<AxisChunks>,
+                    name: &str,
+                    len: usize| {
+            dims.insert(0, name.to_owned());
+            shape.insert(0, len);
+            axes.insert(0, AxisChunks::whole(len));
+        };
+        if self.reduces()
+            && let Some(axis) = self.axis()
+        {
+            dims.remove(axis);
+            shape.remove(axis);
+            axes.remove(axis);
+        }
+        match self {
+            Kernel::MaskCleanup(steps) => {
+                let fine = steps
+                    .iter()
+                    .all(|(_, r)| (0.0..=32767.0).contains(&r.get()));
+                if dtype != DType::Bool || shape.len() < 2 || !fine {
+                    return wrong("a mask of planes and radii of 0 to 32767 are needed");
+                }
+            }
+            Kernel::Interp {
+                axis,
+                from,
+                at,
+                method,
+            } => {
+                InterpPlan::new(&numbers(from), &numbers(at), *method)?;
+                if from.len() != shape[*axis] {
+                    return wrong("labels for other pixels");
+                }
+                shape[*axis] = at.len();
+                axes[*axis] = AxisChunks::whole(at.len());
+                if !dtype.is_float() {
+                    dtype = DType::Float64;
+                }
+            }
+            Kernel::InterpolateNa { axis, x, .. } => {
+                if x.len() != shape[*axis] || !dtype.is_float() {
+                    return wrong("labels for other pixels, or no floats");
+                }
+            }
+            Kernel::Geomedian { .. } => {
+                let len = inputs.len() + GEOMEDIAN_STATS;
+                lead(&mut dims, &mut shape, &mut axes, "band", len);
+                dtype = DType::Float32;
+            }
+            Kernel::Percentile {
+                quantiles, nodata, ..
+            } => {
+                let fine = quantiles.iter().all(|q| (0.0..=1.0).contains(&q.get()));
+                if !fine
+                    || nodata.is_some_and(|nodata| nodata.dtype() != dtype || !nodata.is_valid())
+                {
+                    return wrong("quantiles of 0 to 1 and a nodata of its type are needed");
+                }
+                lead(
+                    &mut dims,
+                    &mut shape,
+                    &mut axes,
+                    "quantile",
+                    quantiles.len(),
+                );
+            }
+        }
+        Ok(Schema {
+            dims: dims.into(),
+            shape: shape.into(),
+            dtype,
+            chunks: ChunkGrid::new(axes),
+        })
+    }
+
+    /// The region of every input that `region` of the result is made of.
+    pub(super) fn wants(&self, shape: &[usize], region: &Region) -> Region {
+        let mut ranges = region.ranges()[self.leading()..].to_vec();
+        match self {
+            Kernel::MaskCleanup(_) => {
+                let reach = self.reach();
+                let planes = ranges.len().saturating_sub(2);
+                for (range, &len) in ranges.iter_mut().zip(shape).skip(planes) {
+                    if range.start < range.end {
+                        *range = range.start.saturating_sub(reach)..(range.end + reach).min(len);
+                    }
+                }
+            }
+            Kernel::Interp {
+                axis,
+                from,
+                at,
+                method,
+            } => {
+                let plan = InterpPlan::new(&numbers(from), &numbers(at), *method).ok();
+                let needs = plan.and_then(|plan| plan.needs(ranges[*axis].clone()));
+                // Where all lie outside, one pixel says the type.
+                ranges[*axis] = needs.unwrap_or(0..shape[*axis].min(1));
+            }
+            Kernel::InterpolateNa { axis, .. } => ranges[*axis] = 0..shape[*axis],
+            Kernel::Geomedian { axis, .. } | Kernel::Percentile { axis, .. } => {
+                ranges.insert(*axis, 0..shape[*axis])
+            }
+        }
+        Region::new(ranges)
+    }
+
+    /// Axes of input and result along which a slice of the result is the result
+    /// of a slice.
+    pub(super) fn free_axes(&self, ndim: usize) -> Vec<(usize, usize)> {
+        let planes = ndim.saturating_sub(2);
+        let mut free = Vec::new();
+        let mut out = self.leading();
+        for axis in 0..ndim {
+            let own = self.axis() == Some(axis);
+            if !own && (self.axis().is_some() || axis < planes) {
+                free.push((axis, out));
+            }
+            if !(own && self.reduces()) {
+                out += 1;
+            }
+        }
+        free
+    }
+
+    /// Whether the result may be made in parts along its axis `axis`.
+    pub(super) fn splits(&self, axis: usize) -> bool {
+        match self {
+            Kernel::MaskCleanup(_) | Kernel::Interp { .. } => true,
+            Kernel::InterpolateNa { axis: own, .. } => axis != *own,
+            _ => axis >= self.leading(),
+        }
+    }
+
+    /// Memory besides inputs and result.
+    pub(super) fn scratch_bytes(
+        &self,
+        inputs: usize,
+        dtype: DType,
+        pixels: usize,
+        out: usize,
+    ) -> usize {
+        let copies = pixels * dtype.size() * inputs.max(1);
+        match self {
+            Kernel::MaskCleanup(_) => copies + 8 * pixels,
+            Kernel::Percentile { .. } => copies + 16 * out + (1 << 20),
+            _ => copies + 8 * out + (1 << 16),
+        }
+    }
+
+    pub(super) fn run(
+        &self,
+        shape: &[usize],
+        inputs: &[Option<Block<'_>>],
+        region: &Region,
+        out: &mut [u8],
+    ) -> Result<(), String> {
+        self.compute(shape, inputs, region, out)
+            .map_err(|error| error.to_string())
+    }
+
+    fn compute(
+        &self,
+        shape: &[usize],
+        inputs: &[Option<Block<'_>>],
+        region: &Region,
+        out: &mut [u8],
+    ) -> Result<()> {
+        if region.is_empty() {
+            return Ok(());
+        }
+        let wanted = self.wants(shape, region);
+        let blocks = inputs
+            .iter()
+            .flatten()
+            .map(|block| {
+                Ok((
+                    block.dtype,
+                    Buffer::from_slice::<u8>(&sub_block(block, &wanted))?,
+                ))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let [(dtype, first), ..] = blocks.as_slice() else {
+            return Err(Error::Bug(format!("{} without an input", self.name())));
+        };
+        if let Kernel::MaskCleanup(steps) = self {
+            return cleanup(steps, first, &wanted, region, out);
+        }
+        macro_rules! with {
+            ($t:ty) => {{
+                let bands: Vec<&[$t]> = blocks
+                    .iter()
+                    .map(|(_, block)| &block.as_pixels::<$t>()[..wanted.len()])
+                    .collect();
+                self.along::<$t>(&bands, shape, &wanted, region, out)
+            }};
+        }
+        match dtype {
+            DType::Bool => with!(bool),
+            DType::Int8 => with!(i8),
+            DType::Int16 => with!(i16),
+            DType::Int32 => with!(i32),
+            DType::Int64 => with!(i64),
+            DType::UInt8 => with!(u8),
+            DType::UInt16 => with!(u16),
+            DType::UInt32 => with!(u32),
+            DType::UInt64 => with!(u64),
+            DType::Float16 => with!(f16),
+            DType::Float32 => with!(f32),
+            DType::Float64 => with!(f64),
+            DType::Complex64 | DType::Complex128 => Err(crate::value::complex(*dtype)),
+        }
+    }
+
+    /// The kernels along one axis, of `wanted` of each input.
+    fn along<T: Sample>(
+        &self,
+        bands: &[&[T]],
+        shape: &[usize],
+        wanted: &Region,
+        region: &Region,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let src = bands[0];
+        let Some(number) = self.axis() else {
+            return Err(Error::Bug(format!("{} along an axis", self.name())));
+        };
+        let axis = Axis::of(&wanted.shape(), number);
+        let n = region.len();
+        let zero = T::of_f64(0.0);
+        match self {
+            Kernel::MaskCleanup(_) => Err(Error::Bug("a mask along an axis".to_owned())),
+            Kernel::Interp {
+                from, at, method, ..
+            } => {
+                let (pixels, new) = (&wanted.ranges()[number], &region.ranges()[number]);
+                let whole = numbers(from);
+                let own = whole.get(pixels.clone()).unwrap_or(&[]);
+                let at = &numbers(at)[new.clone()];
+                let (first, last) = (whole[0], whole[shape[number] - 1]);
+                let inside = |x: f64| (first..=last).contains(&x) || (last..=first).contains(&x);
+                let at: Vec<f64> = at
+                    .iter()
+                    .map(|&x| if inside(x) { x } else { f64::NAN })
+                    .collect();
+                let plan = InterpPlan::new(own, &at, *method)?;
+                if T::of_f64(f64::NAN).is_missing() {
+                    let mut found = vec![zero; n];
+                    interp(src, axis, &plan, &mut found)?;
+                    write(&found, out)
+                } else {
+                    let mut found = vec![0.0f64; n];
+                    interp(src, axis, &plan, &mut found)?;
+                    write(&found, out)
+                }
+            }
+            Kernel::InterpolateNa {
+                x,
+                method,
+                limit,
+                max_gap,
+                ..
+            } => {
+                let gaps = Gaps {
+                    method: *method,
+                    limit: *limit,
+                    max_gap: max_gap.map(Bits::get),
+                };
+                let mut found = vec![zero; n];
+                interpolate_na(src, axis, &numbers(x), gaps, &mut found)?;
+                write(&found, out)
+            }
+            Kernel::Percentile {
+                quantiles, nodata, ..
+            } => {
+                let all = &numbers(quantiles)[region.ranges()[0].clone()];
+                let mut found = vec![zero; n];
+                let nodata = nodata.map(Const::get::<T>);
+                percentile(src, axis, all, nodata, &mut found, &mut Sorter::new())?;
+                write(&found, out)
+            }
+            Kernel::Geomedian {
+                numbers,
+                max_iterations,
+                nodata,
+                ..
+            } => {
+                let [eps, scale, offset] = numbers.map(Bits::get);
+                let options = Geomedian {
+                    eps,
+                    max_iterations: *max_iterations,
+                    scale,
+                    offset,
+                    nodata: nodata.map(Bits::get),
+                };
+                let found = composite(bands, axis, &options)?;
+                let lanes = axis.lanes();
+                let asked = &region.ranges()[0];
+                write(&found[asked.start * lanes..asked.end * lanes], out)
+            }
+        }
+    }
+}
+
+/// Bands, deviations and counts of a block, one row of lanes each.
+fn composite<T: Sample>(bands: &[&[T]], axis: Axis, options: &Geomedian) -> Result<Vec<f32>> {
+    let lanes = axis.lanes();
+    let mut found = vec![f32::NAN; (bands.len() + GEOMEDIAN_STATS) * lanes];
+    let mut counts = vec![0u16; axis.inner];
+    let mut part = vec![0.0f32; bands.len() * axis.inner];
+    let mut scratch = crate::kernels::geomedian::Scratch::default();
+    let slab = axis.len * axis.inner;
+    // An integer's nodata marks it in the pixels; in the result NaN does.
+    for outer in 0..axis.outer {
+        let slabs: Vec<&[T]> = bands
+            .iter()
+            .map(|band| &band[outer * slab..(outer + 1) * slab])
+            .collect();
+        let (_, stats) = found.split_at_mut(bands.len() * lanes);
+        let mut rows = stats.chunks_exact_mut(lanes.max(1));
+        let mut row = || {
+            let row = rows.next().unwrap_or(&mut []);
+            row.get_mut(outer * axis.inner..(outer + 1) * axis.inner)
+                .unwrap_or(&mut [])
+        };
+        let (smad, emad, bcmad, count) = (row(), row(), row(), row());
+        let out = Composite {
+            bands: &mut part,
+            smad: Some(smad),
+            emad: Some(emad),
+            bcmad: Some(bcmad),
+            count: Some(&mut counts),
+        };
+        geomedian(&slabs, axis.len, axis.inner, options, out, &mut scratch)?;
+        for (to, &from) in count.iter_mut().zip(&counts) {
+            *to = f32::from(from);
+        }
+        for (band, from) in part.chunks_exact(axis.inner.max(1)).enumerate() {
+            let start = band * lanes + outer * axis.inner;
+            let valid = found[start..start + axis.inner]
+                .iter_mut()
+                .zip(from)
+                .zip(&counts);
+            for ((to, &from), &count) in valid {
+                *to = if count == 0 { f32::NAN } else { from };
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn radii(steps: &[(Morph, Bits)]) -> Vec<(Morph, f64)> {
+    steps
+        .iter()
+        .map(|(morph, radius)| (*morph, radius.get()))
+        .collect()
+}
+
+fn cleanup(
+    steps: &[(Morph, Bits)],
+    block: &Buffer,
+    wanted: &Region,
+    region: &Region,
+    out: &mut [u8],
+) -> Result<()> {
+    let mut mask: Vec<bool> = block[..wanted.len()]
+        .iter()
+        .map(|&byte| byte != 0)
+        .collect();
+    let shape = wanted.shape();
+    let [.., rows, cols] = shape.as_slice() else {
+        return Err(Error::Bug("a mask without planes".to_owned()));
+    };
+    let mut scratch = morphology::Scratch::default();
+    mask_cleanup(&mut mask, *rows, *cols, &radii(steps), &mut scratch)?;
+    let row = region.ranges().last().map_or(0, ExactSizeIterator::len);
+    for (from, out) in Rows::new(wanted, region).zip(out.chunks_exact_mut(row.max(1))) {
+        for (out, &set) in out.iter_mut().zip(&mask[from..from + row]) {
+            *out = u8::from(set);
+        }
+    }
+    Ok(())
+}
+
+fn write<T: Sample>(values: &[T], out: &mut [u8]) -> Result<()> {
+    let buffer = Buffer::from_slice(values)?;
+    out.copy_from_slice(&buffer[..out.len()]);
+    Ok(())
+}
