@@ -1,7 +1,7 @@
 """What the scripts of this folder share: the cases, and the form of a result.
 
 A result is one .npz per case, FOLDER/ENGINE/CASE.npz, with
-    var:NAME      one array per variable, (time, y, x)
+    var:NAME      one array per variable: (time, y, x), (y, x) or (time)
     coord:time    datetime64[ns], UTC
     coord:y, coord:x    pixel centres, float64
     crs           the output CRS as text
@@ -50,6 +50,7 @@ def arguments(doc, *more):
     p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--archive", required=True, type=Path, help="what make_archive.py made")
     p.add_argument("--results", required=True, type=Path, help="folder for the .npz files")
+    p.add_argument("--shared", type=Path, help="the folder with data/rasters, for the ways with real scenes")
     p.add_argument("--cases", default="*", metavar="PATTERN", help="only the cases whose name matches")
     for flag, options in more:
         p.add_argument(flag, **options)
@@ -76,16 +77,40 @@ def flags_definition(archive, case):
     return next(m for m in doc["measurements"] if m["name"] == case.qa)["flags_definition"]
 
 
-def save(folder, engine, case, ds):
+def save(folder, engine, name, ds):
     """Write an xarray.Dataset as a result and say what it is."""
     y, x = ("latitude", "longitude") if "latitude" in ds.dims else ("y", "x")
-    arrays = {f"var:{name}": var.transpose("time", y, x).values for name, var in ds.data_vars.items()}
-    coords = {"coord:time": ds.time.values.astype("datetime64[ns]"), "coord:y": ds[y].values, "coord:x": ds[x].values}
-    path = folder / engine / f"{case.name}.npz"
+    along_time = {n: c for n, c in ds.coords.items() if c.dims == ("time",) and n != "time"}
+    arrays = {}
+    for label, var in {**ds.data_vars, **along_time}.items():
+        dims = [dim for dim in ("time", y, x) if dim in var.dims]
+        values = var.transpose(*dims).values
+        arrays[f"var:{label}"] = values.astype(str) if values.dtype.kind in "OT" else values
+    coords = {"coord:y": ds[y].values, "coord:x": ds[x].values}
+    if "time" in ds.coords:
+        coords["coord:time"] = np.atleast_1d(ds.time.values).astype("datetime64[ns]")
+    path = folder / engine / f"{name}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, crs=np.array(case.output_crs), **coords, **arrays)
+    np.savez_compressed(path, crs=np.array(crs_of(ds)), **coords, **arrays)
     path.with_suffix(".json").write_text(json.dumps(described(ds), indent=1, default=plain))
-    print(f"{engine:13s} {case.name:24s} {dict(ds.sizes)}", flush=True)
+    print(f"{engine:13s} {name:24s} {dict(ds.sizes)}", flush=True)
+
+
+def save_error(folder, engine, name, error):
+    """Note that an engine refuses a way."""
+    path = folder / engine / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".npz").unlink(missing_ok=True)
+    path.write_text(json.dumps({"error": str(error)}))
+    print(f"{engine:13s} {name:24s} refused: {error}", flush=True)
+
+
+def crs_of(ds):
+    """The CRS as EPSG code, else as WKT."""
+    from odc.geo.crs import CRS
+
+    crs = CRS(ds.spatial_ref.attrs["crs_wkt"])
+    return f"EPSG:{crs.epsg}" if crs.epsg else str(crs)
 
 
 def described(ds):

@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Load every case with Python's datacube.
+"""Load every case and every way with Python's datacube.
 
     run_datacube.py --archive ARCHIVE --db postgresql://... --results FOLDER
 
 The archive must have been indexed in that database with the postgis driver.
 datacube's loader asks GDAL for XSCALE=YSCALE=1: our `--warp-scale unit`.
 """
+import tempfile
+from pathlib import Path
+
 import peer
+import ways
 
 
 def main():
@@ -23,7 +27,14 @@ def main():
             output_crs=case.output_crs, resolution=case.resolution, resampling=case.resampling_by_band(),
             group_by="solar_day", **align)
         ds["ndvi"] = peer.masked_ndvi(ds, case, None)
-        peer.save(opt.results, "datacube", case, ds)
+        peer.save(opt.results, "datacube", case.name, ds)
+    with tempfile.TemporaryDirectory() as scratch:
+        for way in ways.ways(opt.archive, opt.shared, Path(scratch), "datacube", opt.cases):
+            try:
+                for name, ds in ways.datacube_load(dc, way).items():
+                    peer.save(opt.results, "datacube", name, ds)
+            except Exception as error:  # what datacube refuses is an answer too
+                peer.save_error(opt.results, "datacube", way.name, repr(error))
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def main():
         times = np.array([when for when, _ in days], "datetime64[ns]")
         ds = xr.Dataset(data, coords={"time": times, "y": y, "x": x})
         ds["ndvi"] = peer.masked_ndvi(ds, case, peer.flags_definition(opt.archive, case))
-        peer.save(opt.results, f"gdal-{opt.warp_scale}", case, ds)
+        peer.save(opt.results, f"gdal-{opt.warp_scale}", case.name, ds)
 
 
 if __name__ == "__main__":

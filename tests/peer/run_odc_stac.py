@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Load every case with odc-stac, from the archive's STAC items.
+"""Load every case and every way with odc-stac, from the archive's STAC items.
 
     run_odc_stac.py --archive ARCHIVE --results FOLDER
 
 odc-loader leaves the width of the kernels to GDAL: our `--warp-scale auto`.
 """
 import json
+import tempfile
+from pathlib import Path
 
 import peer
+import ways
 
 
 def grid(case):
@@ -43,7 +46,14 @@ def main():
         ds = odc.stac.load(list(items(opt.archive, case)), bands=case.measurements, geobox=grid(case),
                            groupby="solar_day", resampling=case.resampling_by_band())
         ds["ndvi"] = peer.masked_ndvi(ds, case, peer.flags_definition(opt.archive, case))
-        peer.save(opt.results, "odc-stac", case, ds)
+        peer.save(opt.results, "odc-stac", case.name, ds)
+    with tempfile.TemporaryDirectory() as scratch:
+        for way in ways.ways(opt.archive, opt.shared, Path(scratch), "odc-stac", opt.cases):
+            try:
+                for name, ds in ways.stac_load(way).items():
+                    peer.save(opt.results, "odc-stac", name, ds)
+            except Exception as error:  # what odc-stac refuses is an answer too
+                peer.save_error(opt.results, "odc-stac", way.name, repr(error))
 
 
 if __name__ == "__main__":
