@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::tiny;
 use datacube::geo::{Crs, GridSpec, Resolution, Shape2d};
 use datacube::model::DType;
+use datacube::ndarray::ArrayViewMut2;
 use datacube::virtual_product::{VirtualCatalog, VirtualProduct};
 use datacube::{
     CalendarPeriod, Cube, Datacube, DatasetQuery, FuseFunction, GridWorkflow, GroupBy, HasGeoBox,
@@ -75,10 +76,8 @@ fn fuse_functions_by_name_and_by_value() {
         "max",
     );
     // A function of the caller's gives what the built-in one gives.
-    let mine = FuseFunction::new("mine", |dst: &mut [u16], src: &[u16]| {
-        for (dst, &src) in dst.iter_mut().zip(src) {
-            *dst = (*dst).max(src);
-        }
+    let mine = FuseFunction::new("mine", |mut dst: ArrayViewMut2<'_, u16>, src| {
+        dst.zip_mut_with(&src, |dst, &src| *dst = (*dst).max(src));
     });
     let lazy = load(
         &dc,

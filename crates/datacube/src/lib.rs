@@ -60,6 +60,9 @@ pub use datacube_compute as compute;
 pub use datacube_compute::{Cube, DataArray};
 pub use datacube_geo as geo;
 pub use datacube_index as index;
+/// The arrays that fuse functions see.
+pub use ndarray;
+
 pub use datacube_load::{
     AssumeRole, BandInfo, FuseFunction, HostStats, Level, LoaderOptions, MaskKind, Overviews,
     RasterInfo, RastersOptions, Resampling, S3Access, SignedUrl, Signer, Signing, StoreOptions,

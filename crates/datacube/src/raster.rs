@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use datacube_geo::PixelWindow;
-use datacube_load::{PixelBuffer, RasterInfo, RasterReader, Rasters, RastersOptions};
+use datacube_load::{PixelBuffer, RasterInfo, RasterReader, Rasters, RastersOptions, is_gdal_name};
 use datacube_model::DType;
 use sha2::{Digest, Sha256};
 
@@ -62,7 +62,7 @@ impl RasterFiles {
 
 /// A URL as it is; a path from the current folder on.
 fn absolute(address: &str) -> Result<String> {
-    if address.contains("://") || address.starts_with("/vsi") {
+    if address.contains("://") || address.starts_with("/vsi") || is_gdal_name(address) {
         return Ok(address.to_owned());
     }
     let file = |problem: String| Error::File {

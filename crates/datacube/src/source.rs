@@ -217,7 +217,7 @@ impl ChunkSource for LoadSource {
             "load {} {} from {} datasets, {}",
             band.name,
             band.dtype,
-            self.archive.scenes().len(),
+            self.archive.n_scenes(),
             band.resampling
         )
     }

@@ -1,6 +1,8 @@
 //! Fuse functions by name and by value: how a later member is laid over what
 //! earlier ones gave.
 //!
+//! Each sees two planes of the same shape: what there is so far, and the member.
+//!
 //! A name means the same in every process, so it travels inside a plan: the
 //! built-in ones always, others where they were registered. A function of the
 //! caller's own is known to its process alone, and says so when it is asked to
@@ -8,9 +10,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use datacube_geo::PixelWindow;
 use datacube_model::{DType, Number, near_names};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
 use parking_lot::RwLock;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -19,24 +24,32 @@ use crate::error::{Error, Result};
 use crate::params::{BandParams, Fuse};
 use crate::warp::Sample;
 
-type Call = dyn Fn(&mut [u8], &[u8]) + Send + Sync;
+type Call = dyn Fn(&mut [u8], &[u8], &Window) + Send + Sync;
 
 /// A fuse function for pixels of one type.
 ///
-/// It is called for each member in fuse order with a row of what there is so far
-/// and the member's row: as long as each other, fill value where there is
-/// nothing. What it leaves in the first is what there is then. A pixel's result
-/// may depend on that pixel alone: rows are cut as chunks are.
+/// It is called as `fuse(dst, src)` for each member in fuse order, with planes of
+/// `[rows, cols]`: `dst` is what there is so far where the member is, `src` the
+/// member, brought onto the output's grid; both have the fill value where there is
+/// nothing. What it leaves in `dst` is what there is then. A time step with one
+/// dataset is not fused. Planes are cut as chunks are, so a result that depends on
+/// more than its own pixel depends on the chunks.
 ///
 /// ```
 /// use datacube_load::FuseFunction;
-/// let largest = FuseFunction::new("largest", |dst: &mut [u16], src: &[u16]| {
-///     for (dst, &src) in dst.iter_mut().zip(src) {
-///         *dst = (*dst).max(src);
-///     }
-/// });
+/// use ndarray::{ArrayView2, ArrayViewMut2};
+///
+/// let largest = FuseFunction::new(
+///     "largest",
+///     |mut dst: ArrayViewMut2<'_, u16>, src: ArrayView2<'_, u16>| {
+///         dst.zip_mut_with(&src, |dst, &src| *dst = (*dst).max(src));
+///     },
+/// );
 /// assert_eq!(largest.name(), "largest");
 /// ```
+///
+/// # Source
+/// datacube-core, `fuse_func(dest, src)` of `Datacube.load`.
 #[derive(Clone)]
 pub struct FuseFunction {
     name: Arc<str>,
@@ -48,13 +61,16 @@ impl FuseFunction {
     /// `call(dst, src)` under a name that errors call it by.
     pub fn new<T: Pixel>(
         name: impl Into<String>,
-        call: impl Fn(&mut [T], &[T]) + Send + Sync + 'static,
+        call: impl Fn(ArrayViewMut2<'_, T>, ArrayView2<'_, T>) + Send + Sync + 'static,
     ) -> Self {
         FuseFunction {
             name: name.into().into(),
             dtype: T::DTYPE,
-            call: Arc::new(move |dst, src| {
-                call(bytemuck::cast_slice_mut(dst), bytemuck::cast_slice(src));
+            call: Arc::new(move |dst, src, window| {
+                let (dst, src) = (bytemuck::cast_slice_mut(dst), bytemuck::cast_slice(src));
+                if let Some((dst, src)) = window.views::<T>(dst, src) {
+                    call(dst, src);
+                }
             }),
         }
     }
@@ -98,6 +114,41 @@ impl<'de> Deserialize<'de> for FuseFunction {
         Err(serde::de::Error::custom(
             "a fuse function cannot come from another process",
         ))
+    }
+}
+
+/// The part of two images that a member has.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// Columns of the images.
+    pub(crate) n_cols: usize,
+    /// In pixels of the images.
+    pub(crate) part: PixelWindow,
+}
+
+impl Window {
+    /// The part of each; `None` where it is not within them.
+    fn views<'a, T>(
+        &self,
+        dst: &'a mut [T],
+        src: &'a [T],
+    ) -> Option<(ArrayViewMut2<'a, T>, ArrayView2<'a, T>)> {
+        let shape = (dst.len().checked_div(self.n_cols)?, self.n_cols);
+        let (rows, cols) = (self.part.rows.clone(), self.part.cols.clone());
+        if rows.end > shape.0 || cols.end > shape.1 {
+            return None;
+        }
+        let dst = ArrayViewMut2::from_shape(shape, dst).ok()?;
+        let src = ArrayView2::from_shape(shape, src).ok()?;
+        let part = s![rows, cols];
+        Some((dst.slice_move(part), src.slice_move(part)))
+    }
+
+    /// Where in the images the rows of the part are.
+    fn rows(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let (n_cols, cols) = (self.n_cols, &self.part.cols);
+        let rows = self.part.rows.clone();
+        rows.map(move |row| row * n_cols + cols.start..row * n_cols + cols.end)
     }
 }
 
@@ -252,9 +303,21 @@ impl Fuser {
         matches!(self, Fuser::FirstValid)
     }
 
-    /// Lays the member's row `src` over `dst`; both have `fill` where there is
-    /// no pixel.
-    pub(crate) fn row<D: Sample>(&self, dst: &mut [D], src: &[D], fill: Number) {
+    /// Lays the member's image `src` over `dst` in `window`, outside of which it
+    /// has nothing; both have `fill` where there is no pixel.
+    pub(crate) fn plane<D: Sample>(&self, dst: &mut [D], src: &[D], window: &Window, fill: Number) {
+        if let Fuser::Custom(function) = self {
+            let (dst, src) = (bytemuck::cast_slice_mut(dst), bytemuck::cast_slice(src));
+            (function.call)(dst, src, window);
+            return;
+        }
+        for row in window.rows() {
+            self.row(&mut dst[row.clone()], &src[row], fill);
+        }
+    }
+
+    /// A row of it; nothing for a function of the caller's, which sees planes.
+    fn row<D: Sample>(&self, dst: &mut [D], src: &[D], fill: Number) {
         let fill = D::from_number(fill);
         let is_fill = |value: D| value.is_nan() || fill == Some(value);
         let pairs = dst.iter_mut().zip(src);
@@ -284,9 +347,7 @@ impl Fuser {
                 bytemuck::cast_slice(src),
                 size_of::<D>(),
             ),
-            Fuser::Custom(function) => {
-                (function.call)(bytemuck::cast_slice_mut(dst), bytemuck::cast_slice(src));
-            }
+            Fuser::Custom(_) => {}
         }
     }
 }
@@ -361,9 +422,37 @@ mod tests {
     }
 
     #[test]
+    fn a_function_sees_the_part_that_the_member_has() {
+        // Rows and columns of the part differ, so that mixing them up shows.
+        let function = FuseFunction::new("mine", |mut dst: ArrayViewMut2<'_, i16>, src| {
+            assert_eq!((dst.dim(), src.dim()), ((2, 3), (2, 3)));
+            assert_eq!((dst[(0, 0)], src[(1, 2)]), (5, 40 + 3 * 5 + 3));
+            dst.assign(&src);
+            dst[(1, 0)] = -7;
+        });
+        let fuser = params(DType::Int16, Fuse::Custom(function)).fuser();
+        let (mut dst, src) = (
+            [5_i16; 20],
+            <[i16; 20]>::try_from(Vec::from_iter(40..60)).expect("twenty"),
+        );
+        let part = PixelWindow::new(2..4, 1..4);
+        let window = Window { n_cols: 5, part };
+        let fuser = fuser.expect("it fits");
+        fuser.plane(&mut dst, &src, &window, Number::Int(-1));
+        let expected: Vec<i16> = (0..20)
+            .map(|at| match at {
+                11..=13 | 17..=18 => at + 40,
+                16 => -7,
+                _ => 5,
+            })
+            .collect();
+        assert_eq!(dst[..], expected[..]);
+    }
+
+    #[test]
     fn a_function_of_this_process_cannot_travel() {
-        let function = FuseFunction::new("mine", |dst: &mut [u8], src: &[u8]| {
-            dst.copy_from_slice(src)
+        let function = FuseFunction::new("mine", |mut dst: ArrayViewMut2<'_, u8>, src| {
+            dst.assign(&src);
         });
         let band = params(DType::UInt8, Fuse::Custom(function.clone()));
         assert!(band.fuser().is_ok());
@@ -381,7 +470,7 @@ mod tests {
             "{message}"
         );
         // Registered, its name travels.
-        let named = FuseFunction::new("a_registered_fuser", |_: &mut [u8], _: &[u8]| {});
+        let named = FuseFunction::new("a_registered_fuser", |_: ArrayViewMut2<'_, u8>, _| {});
         register_fuser(named.clone()).expect("a new name");
         assert!(
             register_fuser(named)

@@ -87,6 +87,7 @@ impl MemoryRaster {
             compression: "none",
             predictor: 1,
             resampling: None,
+            has_mask: false,
         });
         Ok(self)
     }

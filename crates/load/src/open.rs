@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::cog::{CogReader, Shared};
 use crate::error::Result;
+use crate::gdal::is_gdal_name;
 use crate::reader::RasterReader;
 use crate::store::{Location, StoreRegistry};
 use crate::zarr::{Address, ZarrReader};
@@ -75,7 +76,9 @@ impl Rasters {
     }
 
     /// Opens the raster at `uri`, an absolute path or a URL: a GeoTIFF, or an
-    /// array of a Zarr store as `STORE.zarr/ARRAY` or `STORE.zarr#ARRAY`.
+    /// array of a Zarr store as `STORE.zarr/ARRAY` or `STORE.zarr#ARRAY`. With the
+    /// feature `gdal` anything that GDAL reads, and GDAL's names for parts of
+    /// files ([`is_gdal_name`]).
     ///
     /// Headers of GeoTIFFs are cached: a second call for the same file reads
     /// nothing, and two calls at once read once. A file that changed is noticed.
@@ -88,7 +91,15 @@ impl Rasters {
         if let Some(address) = Address::parse(uri) {
             return self.open_zarr(address, None).await;
         }
-        self.open_at(self.stores.locate(uri)?).await
+        if is_gdal_name(uri) {
+            return self.open_with_gdal(uri).await;
+        }
+        let location = self.stores.locate(uri)?;
+        match self.open_at(location.clone()).await {
+            #[cfg(feature = "gdal")]
+            Err(error) if is_for_gdal(&error, &location).await => self.open_with_gdal(uri).await,
+            other => other,
+        }
     }
 
     /// As [`Rasters::open`], for an address that the signer of that name signs
@@ -112,8 +123,40 @@ impl Rasters {
         Ok(Arc::new(reader))
     }
 
+    #[cfg(feature = "gdal")]
+    async fn open_with_gdal(&self, uri: &str) -> Result<Arc<dyn RasterReader>> {
+        let options = self.stores.options();
+        let reader = crate::gdal::GdalReader::open(uri, &options).await?;
+        Ok(Arc::new(reader))
+    }
+
+    #[cfg(not(feature = "gdal"))]
+    async fn open_with_gdal(&self, uri: &str) -> Result<Arc<dyn RasterReader>> {
+        Err(crate::Error::unsupported_in(
+            uri,
+            "a part of a file by GDAL's name",
+            &format!("whole files; {}", crate::gdal::BUILD_WITH),
+        ))
+    }
+
     async fn open_at(&self, location: Location) -> Result<Arc<dyn RasterReader>> {
         let reader = CogReader::open(location, Arc::clone(&self.shared)).await?;
         Ok(Arc::new(reader))
+    }
+}
+
+/// Whether GDAL may know what is there: anything but a TIFF, which is read here or
+/// not at all, so that a file means the same in every program.
+#[cfg(feature = "gdal")]
+async fn is_for_gdal(error: &crate::Error, location: &Location) -> bool {
+    if !error.is_unsupported() && !matches!(error, crate::Error::Unreadable { .. }) {
+        return false;
+    }
+    match location.read_start(4).await {
+        Ok((start, _)) => !matches!(
+            &start[..],
+            [b'I', b'I', 42 | 43, 0] | [b'M', b'M', 0, 42 | 43]
+        ),
+        Err(_) => false,
     }
 }

@@ -20,7 +20,7 @@ use crate::archive::Archive;
 use crate::error::{Error, Result};
 use crate::nodata::source_nodata;
 use crate::params::{BandParams, Overviews, Resampling, WarpScale};
-use crate::reader::RasterInfo;
+use crate::reader::{MaskKind, RasterInfo};
 use crate::source::RasterSource;
 use crate::warp::scale;
 
@@ -154,14 +154,15 @@ impl SourcePlan {
         let grid = source_grid(header, source)?;
         let mut pair = |src: &GeoBox| pair(src).map_err(|error| no_way(header, src, dst, error));
         let mut found = pair(&grid)?;
-        let level = choose_level(header, params, found.info.read_shrink());
+        let nodata = source_nodata(band, source);
+        let level = choose_level(header, params, nodata, found.info.read_shrink());
         if level > 0 {
             found = pair(&level_grid(header, &grid, level)?)?;
         }
         Ok(SourcePlan {
             level,
             dtype: band.dtype,
-            nodata: source_nodata(band, source),
+            nodata,
             resampling: params.resampling,
             kernel_scale: found.kernel_scale,
             info: found.info,
@@ -324,7 +325,15 @@ fn no_way(header: &RasterInfo, src: &GeoBox, dst: &GeoBox, error: datacube_geo::
 
 /// The level to read: the coarsest that is at least as fine as the output,
 /// where overviews may be read at all.
-fn choose_level(header: &RasterInfo, params: &BandParams, read_shrink: usize) -> usize {
+///
+/// DIFFERENCE from GDAL: where the mask says what is missing, an overview without
+/// one is passed over; GDAL takes all of its pixels for valid.
+fn choose_level(
+    header: &RasterInfo,
+    params: &BandParams,
+    nodata: Option<Number>,
+    read_shrink: usize,
+) -> usize {
     let may_read = match params.overviews {
         Overviews::Auto => params.resampling == Resampling::Nearest,
         Overviews::NearestFiner => true,
@@ -336,8 +345,11 @@ fn choose_level(header: &RasterInfo, params: &BandParams, read_shrink: usize) ->
     // Overviews of odd sizes are a little less than a whole number of times
     // smaller.
     let finest_wanted = float(read_shrink) + 0.01;
+    let needs_mask =
+        nodata.is_none() && matches!(header.mask, MaskKind::Internal | MaskKind::Sidecar);
     let is_fine_enough = |&(_, level): &(usize, &crate::reader::Level)| {
-        level.shape.rows > 0
+        (level.has_mask || !needs_mask)
+            && level.shape.rows > 0
             && level.shape.cols > 0
             && float(header.shape.rows) / float(level.shape.rows) <= finest_wanted
             && float(header.shape.cols) / float(level.shape.cols) <= finest_wanted

@@ -54,15 +54,22 @@ pub trait RasterReader: Debug + Send + Sync {
     /// own directory of blocks is broken.
     async fn fetch(&self, level: usize, band: u32, window: PixelWindow) -> Result<Blocks>;
 
-    /// Fetches the blocks of the validity mask stored beside `level`.
+    /// Fetches the blocks of the validity mask of `band` (1-based) stored beside
+    /// `level`.
     ///
     /// They decode to `bool` pixels, 1 where the raster is valid. `None` where
-    /// [`RasterInfo::mask`] is not [`MaskKind::Internal`] or the level has none.
+    /// [`RasterInfo::mask`] is neither [`MaskKind::Internal`] nor
+    /// [`MaskKind::Sidecar`], or the level has none ([`Level::has_mask`]).
     ///
     /// # Errors
     /// As [`RasterReader::fetch`].
-    async fn fetch_mask(&self, level: usize, window: PixelWindow) -> Result<Option<Blocks>> {
-        let _ = (level, window);
+    async fn fetch_mask(
+        &self,
+        level: usize,
+        band: u32,
+        window: PixelWindow,
+    ) -> Result<Option<Blocks>> {
+        let _ = (level, band, window);
         Ok(None)
     }
 
@@ -153,6 +160,8 @@ pub struct Level {
     pub predictor: u16,
     /// How pixels were combined to make this overview, where the file says.
     pub resampling: Option<String>,
+    /// Whether a mask of this size is stored, inside the file or beside it.
+    pub has_mask: bool,
 }
 
 /// Where a raster keeps the validity of its pixels, nodata aside.
@@ -162,6 +171,9 @@ pub enum MaskKind {
     None,
     /// In a mask image inside the file, for all bands.
     Internal,
+    /// In a file beside it, of the same name and `.msk`, for all bands or for
+    /// each.
+    Sidecar,
     /// In an alpha band (1-based): 0 is invalid.
     Alpha(u32),
 }

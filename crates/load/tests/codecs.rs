@@ -29,7 +29,7 @@ fn list(value: &Value) -> &[Value] {
 
 async fn mask_of(reader: &dyn RasterReader, level: usize) -> Option<PixelBuffer> {
     let window = PixelWindow::full(reader.info().levels[level].shape);
-    let blocks = reader.fetch_mask(level, window.clone()).await.unwrap()?;
+    let blocks = reader.fetch_mask(level, 1, window.clone()).await.unwrap()?;
     let mut out = PixelBuffer::empty(DType::UInt8);
     reader.decode(&blocks, window, &mut out).unwrap();
     Some(out)

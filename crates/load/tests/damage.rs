@@ -168,7 +168,7 @@ async fn read(
             let _any = reader.project(level, band, window.clone());
             reader.fetch(level, band, window.clone()).await.map(Some)
         }
-        None => reader.fetch_mask(level, window.clone()).await,
+        None => reader.fetch_mask(level, 1, window.clone()).await,
     };
     match blocks {
         Ok(Some(blocks)) => reader.decode(&blocks, window.clone(), out).is_ok(),

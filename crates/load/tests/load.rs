@@ -477,7 +477,12 @@ impl RasterReader for Masked {
         ))
     }
 
-    async fn fetch_mask(&self, level: usize, window: PixelWindow) -> Result<Option<Blocks>> {
+    async fn fetch_mask(
+        &self,
+        level: usize,
+        _band: u32,
+        window: PixelWindow,
+    ) -> Result<Option<Blocks>> {
         Ok(Some(Blocks::new(
             level,
             None,

@@ -76,6 +76,10 @@ fn describe(info: &RasterInfo) -> Row {
     put("rows", info.shape.rows.into());
     put("cols", info.shape.cols.into());
     put("crs", info.crs.as_ref().map(ToString::to_string).into());
+    // What a code or a name stands for can be looked up; else it is spelt out.
+    if let Some(crs) = info.crs.as_ref().filter(|crs| crs.as_str() == crs.to_wkt()) {
+        put("crs_wkt", crs.to_wkt().into());
+    }
     put("affine", json!(info.affine.as_ref().map(six)));
     put("resolution", json!(info.affine.as_ref().map(resolution)));
     put(
@@ -91,6 +95,7 @@ fn describe(info: &RasterInfo) -> Row {
     let mask = match info.mask {
         MaskKind::None => Value::Null,
         MaskKind::Internal => "internal".into(),
+        MaskKind::Sidecar => "sidecar".into(),
         MaskKind::Alpha(band) => format!("alpha, band {band}").into(),
     };
     put("mask", mask);

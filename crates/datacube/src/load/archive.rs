@@ -1,8 +1,8 @@
 //! Datasets to an [`Archive`]: where every band of every dataset lies.
 
-use datacube_geo::{GeoBox, PixelWindow};
+use datacube_geo::{Affine, BoundingBox, GeoBox};
 use datacube_load::{
-    Archive, RasterSource, Scene, StoreRegistry, coverage_window, footprint_window,
+    Archive, Cover, RasterSource, Scene, StoreRegistry, coverage_window, footprint_window,
 };
 
 use super::bands::Variable;
@@ -43,19 +43,12 @@ pub(super) fn build(
         }
     }
     for entry in entries {
-        let mut window = None;
+        let mut grids = Vec::with_capacity(variables.len());
         let mut sources = Vec::with_capacity(variables.len());
         for variable in variables {
             let source = raster_source(entry, variable, options)?;
             if let Some(source) = &source {
-                let covered = match &source.geobox {
-                    Some(grid) => coverage_window(grid, &geobox),
-                    None => footprint_window(entry.dataset.extent(), &geobox),
-                };
-                window = Some(match window {
-                    None => covered,
-                    Some(all) => PixelWindow::union(&all, &covered),
-                });
+                grids.push(source.geobox.clone());
             }
             match &variable.extra {
                 None => sources.push(source),
@@ -66,8 +59,8 @@ pub(super) fn build(
                 })),
             }
         }
-        let window = window.unwrap_or_else(|| PixelWindow::new(0..0, 0..0));
-        builder.scene(Scene::new(window, sources));
+        let cover = cover(&grids, entry, &geobox);
+        builder.scene(Scene { cover, sources });
     }
     for group in groups {
         builder.plane(
@@ -77,6 +70,49 @@ pub(super) fn build(
         );
     }
     Ok(builder.build()?)
+}
+
+/// Where the files of a dataset may have pixels, of which `grids` are the grids as
+/// far as they are known.
+fn cover(grids: &[Option<GeoBox>], entry: &Entry, output: &GeoBox) -> Cover {
+    let first = grids.first().and_then(Option::as_ref);
+    if let Some(first) = first
+        && let Some(grid) = grids
+            .iter()
+            .skip(1)
+            .try_fold(first.clone(), |all, grid| around(all, grid.as_ref()?))
+    {
+        return Cover::Grid(grid);
+    }
+    let window = grids.iter().map(|grid| match grid {
+        Some(grid) => coverage_window(grid, output),
+        None => footprint_window(entry.dataset.extent(), output),
+    });
+    let all = window.reduce(|all, window| all.union(&window));
+    Cover::Window(all.unwrap_or_default())
+}
+
+/// A grid around both; `None` where they are of different systems.
+fn around(all: GeoBox, grid: &GeoBox) -> Option<GeoBox> {
+    let bounds = |grid: &GeoBox| BoundingBox::from_affine(grid.shape(), grid.affine());
+    let (own, other) = (bounds(&all), bounds(grid));
+    if all.crs() != grid.crs() {
+        return None;
+    }
+    if own.contains(&other) {
+        return Some(all);
+    }
+    // One pixel will do: nothing but its outline is asked for.
+    let both = own.union(&other);
+    let affine = Affine {
+        a: both.span_x(),
+        b: 0.0,
+        c: both.left,
+        d: 0.0,
+        e: -both.span_y(),
+        f: both.top,
+    };
+    GeoBox::new((1, 1).into(), affine, all.crs().cloned()).ok()
 }
 
 /// Where a measurement of a dataset lies; `None` where it has none and may do so.
@@ -90,16 +126,14 @@ fn raster_source(
     if options.convention == Convention::OdcStac && !dataset.measurements().contains_key(name) {
         return Ok(None);
     }
-    let location = dataset.measurement_source(name)?;
-    if let Some(layer) = location.layer {
-        return Err(Error::Unsupported {
-            what: format!(
-                "layer `{layer}` of {} (dataset {})",
-                location.uri,
-                dataset.id()
-            ),
-            instead: "datasets in GeoTIFF files can be loaded".into(),
-        });
+    let mut location = dataset.measurement_source(name)?;
+    if let Some(layer) = &location.layer {
+        location.uri = layer_address(dataset.format(), &location.uri, layer).ok_or_else(|| {
+            Error::Unsupported {
+                what: format!("layer `{layer}` of {} ({})", location.uri, entry.id()),
+                instead: "layers of netCDF and HDF files on this machine can be loaded".into(),
+            }
+        })?;
     }
     let uri = match &options.patch_url_with {
         None => location.uri,
@@ -116,4 +150,92 @@ fn raster_source(
             .with_nodata(variable.source_nodata)
             .with_label(entry.id()),
     ))
+}
+
+/// GDAL's name of a layer of a file of this machine; `None` for another file.
+///
+/// # Source
+/// datacube-core, `datacube/utils/uris.py` (`uri_to_local_path`) and
+/// `datacube/storage/_rio.py` (`_url2rasterio`).
+fn layer_address(format: Option<&str>, uri: &str, layer: &str) -> Option<String> {
+    let path = match uri.strip_prefix("file://") {
+        Some(_) => url::Url::parse(uri).ok()?.to_file_path().ok()?,
+        None if uri.starts_with('/') => uri.into(),
+        None => return None,
+    };
+    let extension = path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default();
+    let kind = format.unwrap_or(extension).to_ascii_lowercase();
+    let path = path.to_str()?;
+    if kind.contains("netcdf") || kind == "nc" {
+        Some(format!("NETCDF:\"{path}\":{layer}"))
+    } else if kind.contains("hdf4") {
+        Some(format!("HDF4_EOS:EOS_GRID:\"{path}\":{layer}"))
+    } else if kind.contains("hdf") || kind.starts_with("h5") {
+        let layer = layer.trim_start_matches('/');
+        Some(format!("HDF5:\"{path}\"://{layer}"))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_of_one_system_have_a_grid_around_them() {
+        let grid = |left: f64, side: f64, n: usize, crs: &str| {
+            let affine = Affine {
+                a: side,
+                b: 0.0,
+                c: left,
+                d: 0.0,
+                e: -side,
+                f: 6e6,
+            };
+            let crs = datacube_geo::Crs::parse(crs).expect("known");
+            GeoBox::new((n, n).into(), affine, Some(crs)).expect("sound")
+        };
+        let ten = grid(5e5, 10.0, 600, "EPSG:32755");
+        // The same area in coarser pixels adds nothing.
+        assert_eq!(
+            around(ten.clone(), &grid(5e5, 60.0, 100, "EPSG:32755")),
+            Some(ten.clone())
+        );
+        let both = around(ten.clone(), &grid(5.03e5, 10.0, 600, "EPSG:32755")).expect("one system");
+        assert_eq!(
+            both.bounding_box(),
+            BoundingBox {
+                left: 5e5,
+                bottom: 5.994e6,
+                right: 5.09e5,
+                top: 6e6
+            }
+        );
+        assert_eq!(around(ten, &grid(5e5, 10.0, 600, "EPSG:32756")), None);
+    }
+
+    #[test]
+    fn layers_are_named_as_gdal_names_them() {
+        let check = |format: Option<&str>, uri: &str, name: Option<&str>| {
+            assert_eq!(
+                layer_address(format, uri, "red").as_deref(),
+                name,
+                "{format:?} {uri}"
+            );
+        };
+        check(
+            Some("NetCDF"),
+            "file:///a%20b/c.nc",
+            Some("NETCDF:\"/a b/c.nc\":red"),
+        );
+        check(None, "/a/c.nc", Some("NETCDF:\"/a/c.nc\":red"));
+        check(None, "/a/c.h5", Some("HDF5:\"/a/c.h5\"://red"));
+        check(Some("HDF5"), "/a/c", Some("HDF5:\"/a/c\"://red"));
+        check(Some("GeoTIFF"), "/a/c.tif", None);
+        check(Some("NetCDF"), "s3://b/c.nc", None);
+    }
 }

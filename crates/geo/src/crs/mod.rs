@@ -190,6 +190,46 @@ impl Crs {
         &self.0.about.name
     }
 
+    /// What a CRS is that has no name of its own; `None` for one that has.
+    fn nameless(&self) -> Option<String> {
+        let is_name = |name: &str| !matches!(name, "" | "unknown" | "unnamed");
+        if is_name(&self.0.about.name.to_ascii_lowercase()) {
+            return None;
+        }
+        let json = self.to_projjson().ok()?;
+        // A system that is bound to another by a shift of its datum.
+        let json = match json.get("source_crs") {
+            Some(source) => source,
+            None => &json,
+        };
+        let base = match json.get("base_crs") {
+            Some(base) => base,
+            None => json,
+        };
+        let datum = base.get("datum").or_else(|| base.get("datum_ensemble"));
+        let ellipsoid = datum.and_then(|datum| datum.get("ellipsoid"));
+        let name_of = |value: Option<&serde_json::Value>| {
+            let name = value?.get("name")?.as_str()?;
+            is_name(&name.to_ascii_lowercase()).then(|| name.to_owned())
+        };
+        let on = name_of(Some(base))
+            .or_else(|| name_of(datum))
+            .or_else(|| name_of(ellipsoid))
+            .or_else(|| {
+                let radius = ellipsoid?
+                    .get("semi_major_axis")
+                    .or_else(|| ellipsoid?.get("radius"))?;
+                Some(format!("an ellipsoid of {radius} m"))
+            })?;
+        let method = json
+            .get("conversion")
+            .and_then(|conversion| name_of(conversion.get("method")));
+        Some(match method {
+            Some(method) => format!("{method} on {on}"),
+            None => format!("longitude and latitude on {on}"),
+        })
+    }
+
     /// WKT2:2019 in one line.
     #[must_use]
     pub fn to_wkt(&self) -> &str {
@@ -394,13 +434,17 @@ impl fmt::Debug for Crs {
     }
 }
 
-/// The authority code where there is one, else the name in quotes.
+/// The authority code where there is one, else the name in quotes; one without a
+/// name by what it is: `Albers Equal Area on NAD83, without a name`.
 impl fmt::Display for Crs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.text.len() <= 32 {
             f.write_str(&self.0.text)
         } else {
-            write!(f, "{:?}", self.0.about.name)
+            match self.nameless() {
+                Some(what) => write!(f, "{what}, without a name"),
+                None => write!(f, "{:?}", self.0.about.name),
+            }
         }
     }
 }

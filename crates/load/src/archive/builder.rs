@@ -1,9 +1,10 @@
 //! Putting an archive together, and what makes it sound.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use datacube_geo::GeoBox;
 
+use super::stock::Stock;
 use super::{Archive, Scene, place};
 use crate::error::{Error, Result};
 use crate::params::BandParams;
@@ -98,13 +99,12 @@ impl ArchiveBuilder {
             }
         }
         Ok(Archive {
+            columns: (0..bands.len()).collect(),
+            stock: Arc::new(Stock::new(geobox.clone(), scenes, planes)),
             geobox,
             bands,
-            scenes,
-            planes,
             skip_broken,
             signer,
-            index: OnceLock::new(),
         })
     }
 }

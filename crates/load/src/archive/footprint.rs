@@ -10,7 +10,7 @@ use datacube_geo::{BoundingBox, Crs, GeoBox, Geometry, PixelWindow, Xy};
 pub(super) const METRES_PER_DEGREE: f64 = 111_320.0;
 
 /// The longest piece of an outline that is projected as if it were straight.
-const LONGEST_PIECE_METRES: f64 = 100_000.0;
+pub(super) const LONGEST_PIECE_METRES: f64 = 100_000.0;
 
 /// The output pixels that an area may touch, in whatever CRS it is.
 ///

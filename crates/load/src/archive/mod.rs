@@ -4,52 +4,37 @@
 //! An [`Archive`] describes; it opens nothing. It holds one entry for each
 //! dataset and each plane (time step) and nothing for a chunk: which datasets a
 //! chunk needs is looked up when the chunk is planned, so ten thousand planes of
-//! a hundred chunks cost what ten thousand planes cost. It serialises, and two
-//! archives that are equal give the same pixels.
+//! a hundred chunks cost what ten thousand planes cost. Where a dataset lies on
+//! the output grid is found when a chunk comes near it, see `plane_index.rs`. An
+//! archive is cheap to clone and to cut down to some of its bands: all share one
+//! list of datasets. It serialises, and two archives that are equal give the same
+//! pixels.
 
 mod builder;
 mod estimate;
 mod footprint;
 mod plane_index;
+mod scene;
+mod stock;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use datacube_geo::{GeoBox, PixelWindow};
-use serde::{Deserialize, Serialize};
 
 pub use builder::ArchiveBuilder;
 pub use footprint::{coverage_window, footprint_window};
+pub use scene::{Cover, Scene};
 
 use crate::error::{Error, Result};
 use crate::params::BandParams;
 use crate::plan::{ChunkTask, SourceRead};
 use crate::source::RasterSource;
-use plane_index::{PlaneIndex, plane_of};
-
-/// One dataset: where on the output grid it lies, and its files.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Scene {
-    /// The output pixels that the scene may give; it gives none outside, even
-    /// if its files reach further than their documents say.
-    ///
-    /// So that nothing is lost it has to cover all of the scene's pixels: see
-    /// [`coverage_window`] and [`footprint_window`].
-    pub window: PixelWindow,
-    /// For each band of the archive, in its order, the file that has it.
-    pub sources: Vec<Option<RasterSource>>,
-}
-
-impl Scene {
-    /// A scene that may give the pixels of `window`.
-    pub fn new(window: PixelWindow, sources: Vec<Option<RasterSource>>) -> Self {
-        Scene { window, sources }
-    }
-}
+use stock::Stock;
 
 /// An archive as one lazy source of planes on one grid.
 ///
@@ -76,13 +61,12 @@ impl Scene {
 pub struct Archive {
     geobox: GeoBox,
     bands: Vec<BandParams>,
-    scenes: Vec<Scene>,
-    planes: Vec<Vec<u32>>,
+    /// For each band its place in the sources of a scene.
+    columns: Vec<usize>,
+    stock: Arc<Stock>,
     skip_broken: bool,
     /// Who signs the addresses, by name.
     signer: Option<String>,
-    /// Made when it is first needed; says nothing that the rest does not.
-    index: OnceLock<PlaneIndex>,
 }
 
 impl Archive {
@@ -138,27 +122,28 @@ impl Archive {
 
     /// The number of planes.
     pub fn n_planes(&self) -> usize {
-        self.planes.len()
+        self.stock.planes().len()
     }
 
     /// The scenes of a plane, in fuse order; none for a plane that is not there.
     pub fn members(&self, plane: usize) -> &[u32] {
-        self.planes.get(plane).map_or(&[], Vec::as_slice)
+        self.stock.planes().get(plane).map_or(&[], Vec::as_slice)
     }
 
-    /// All scenes; planes refer to them by their place.
-    pub fn scenes(&self) -> &[Scene] {
-        &self.scenes
+    /// The number of scenes; planes refer to them by their place.
+    pub fn n_scenes(&self) -> usize {
+        self.stock.scenes().len()
     }
 
-    /// The scene at place `scene`.
-    pub fn scene(&self, scene: u32) -> Option<&Scene> {
-        self.scenes.get(place(scene))
+    /// The output pixels that a scene may give; empty for one that is not there.
+    pub fn window(&self, scene: u32) -> PixelWindow {
+        self.stock.window(scene)
     }
 
     /// The file that has band `band_idx` of a scene, if there is one.
     pub fn source(&self, scene: u32, band_idx: usize) -> Option<&RasterSource> {
-        self.scene(scene)?.sources.get(band_idx)?.as_ref()
+        let scene = self.stock.scenes().get(place(scene))?;
+        scene.sources.get(*self.columns.get(band_idx)?)?.as_ref()
     }
 
     /// The measurement that a task is of.
@@ -193,40 +178,22 @@ impl Archive {
                 "there is no band {band_idx}; there are {n}"
             )));
         }
-        let Some(members) = self.planes.get(plane) else {
-            let n = self.planes.len();
+        if plane >= self.n_planes() {
+            let n = self.n_planes();
             return Err(Error::invalid(format!(
                 "there is no plane {plane}; there are {n}"
             )));
-        };
+        }
         let whole = PixelWindow::full(self.geobox.shape());
         if !whole.contains(&window) {
             return Err(Error::invalid(format!(
                 "the chunk {window} is not within the grid's {whole}"
             )));
         }
-        let read = |&scene: &u32| {
-            self.source(scene, band_idx)?;
-            let part = self.scene(scene)?.window.intersect(&window);
-            (!part.is_empty()).then_some(SourceRead {
-                scene,
-                window: part,
-            })
-        };
-        let reads = if members.len() <= SCAN_PLANE || window.is_empty() {
-            members.iter().filter_map(read).collect()
-        } else {
-            let mut places: Vec<u32> = self
-                .index()
-                .touching(plane..plane + 1, &window)
-                .map(|entry| entry.data)
-                .collect();
-            places.sort_unstable();
-            places
-                .iter()
-                .filter_map(|&at| read(&members[place(at)]))
-                .collect()
-        };
+        let touching = self.stock.touching(plane, &window);
+        let reads = touching
+            .filter(|read| self.source(read.scene, band_idx).is_some())
+            .collect();
         let (band, plane) = (narrow(band_idx, "band")?, narrow(plane, "plane")?);
         Ok(ChunkTask {
             band,
@@ -238,25 +205,10 @@ impl Archive {
 
     /// The planes of the range that some scene touches in `window`, in order.
     pub fn planes_touching(&self, planes: Range<usize>, window: &PixelWindow) -> Vec<usize> {
-        let planes = planes.start..planes.end.min(self.planes.len());
-        if planes.is_empty() || window.is_empty() {
-            return Vec::new();
-        }
-        let n_members: usize = self.planes[planes.clone()].iter().map(Vec::len).sum();
-        if n_members <= SCAN_PLANES {
-            let touches = |&scene: &u32| {
-                self.scene(scene)
-                    .is_some_and(|scene| !scene.window.intersect(window).is_empty())
-            };
-            return planes
-                .filter(|&plane| self.planes[plane].iter().any(touches))
-                .collect();
-        }
-        let entries = self.index().touching(planes, window);
-        let mut found: Vec<usize> = entries.filter_map(plane_of).collect();
-        found.sort_unstable();
-        found.dedup();
-        found
+        let planes = planes.start..planes.end.min(self.n_planes());
+        planes
+            .filter(|&plane| self.stock.touching(plane, window).next().is_some())
+            .collect()
     }
 
     /// The same archive with only these bands, in this order.
@@ -270,23 +222,19 @@ impl Archive {
                 "there is no band {band_idx}; there are {n}"
             )));
         }
-        let scenes = self.scenes.iter().map(|scene| {
-            let sources = band_idxs
-                .iter()
-                .map(|&band_idx| scene.sources[band_idx].clone());
-            Scene::new(scene.window.clone(), sources.collect())
-        });
         Ok(Archive {
             geobox: self.geobox.clone(),
             bands: band_idxs
                 .iter()
                 .map(|&band_idx| self.bands[band_idx].clone())
                 .collect(),
-            scenes: scenes.collect(),
-            planes: self.planes.clone(),
+            columns: band_idxs
+                .iter()
+                .map(|&band_idx| self.columns[band_idx])
+                .collect(),
+            stock: Arc::clone(&self.stock),
             skip_broken: self.skip_broken,
             signer: self.signer.clone(),
-            index: self.index.clone(),
         })
     }
 
@@ -296,14 +244,14 @@ impl Archive {
     /// # Errors
     /// [`Error::InvalidRequest`] for a plane that is not there.
     pub fn select_planes(&self, planes: &[usize]) -> Result<Archive> {
-        let n = self.planes.len();
+        let n = self.n_planes();
         let mut builder = Archive::builder(self.geobox.clone());
         builder.bands.clone_from(&self.bands);
         builder.skip_broken = self.skip_broken;
         builder.signer.clone_from(&self.signer);
-        let mut kept = vec![None; self.scenes.len()];
+        let mut kept = vec![None; self.n_scenes()];
         for &plane in planes {
-            let Some(members) = self.planes.get(plane) else {
+            let Some(members) = self.stock.planes().get(plane) else {
                 return Err(Error::invalid(format!(
                     "there is no plane {plane}; there are {n}"
                 )));
@@ -313,7 +261,7 @@ impl Archive {
                 let at = place(scene);
                 let new = match kept[at] {
                     Some(new) => new,
-                    None => builder.scene(self.scenes[at].clone()),
+                    None => builder.scene(self.own_scene(at)),
                 };
                 kept[at] = Some(new);
                 selected.push(new);
@@ -323,16 +271,18 @@ impl Archive {
         builder.build()
     }
 
-    fn index(&self) -> &PlaneIndex {
-        self.index.get_or_init(|| PlaneIndex::new(self))
+    /// A scene with the files of this archive's bands alone.
+    fn own_scene(&self, at: usize) -> Scene {
+        let scene = &self.stock.scenes()[at];
+        let sources = self.columns.iter();
+        Scene {
+            cover: scene.cover.clone(),
+            sources: sources
+                .map(|&column| scene.sources[column].clone())
+                .collect(),
+        }
     }
 }
-
-/// Planes of up to so many scenes are looked through one by one.
-const SCAN_PLANE: usize = 64;
-
-/// As [`SCAN_PLANE`], of all the planes of a question together.
-const SCAN_PLANES: usize = 20_000;
 
 fn not_ours(task: &ChunkTask) -> Error {
     Error::invalid(format!(
@@ -354,10 +304,19 @@ impl PartialEq for Archive {
     fn eq(&self, other: &Self) -> bool {
         self.geobox == other.geobox
             && self.bands == other.bands
-            && self.scenes == other.scenes
-            && self.planes == other.planes
+            && self.stock.planes() == other.stock.planes()
+            && self.n_scenes() == other.n_scenes()
+            && (0..self.n_scenes()).all(|at| self.same_scene(other, at))
             && self.skip_broken == other.skip_broken
             && self.signer == other.signer
+    }
+}
+
+impl Archive {
+    fn same_scene(&self, other: &Archive, at: usize) -> bool {
+        let (own, theirs) = (&self.stock.scenes()[at], &other.stock.scenes()[at]);
+        let mut columns = self.columns.iter().zip(&other.columns);
+        own.cover == theirs.cover && columns.all(|(&a, &b)| own.sources[a] == theirs.sources[b])
     }
 }
 
@@ -366,8 +325,8 @@ impl fmt::Debug for Archive {
         f.debug_struct("Archive")
             .field("geobox", &self.geobox)
             .field("bands", &self.bands)
-            .field("n_scenes", &self.scenes.len())
-            .field("n_planes", &self.planes.len())
+            .field("n_scenes", &self.n_scenes())
+            .field("n_planes", &self.n_planes())
             .finish_non_exhaustive()
     }
 }

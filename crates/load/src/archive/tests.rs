@@ -1,7 +1,5 @@
 //! Rules and edges of archives.
 
-use std::time::Instant;
-
 use datacube_geo::{Affine, Crs, Geometry, Shape2d};
 use datacube_model::DType;
 
@@ -50,7 +48,7 @@ fn reads_by_hand(archive: &Archive, plane: usize, window: &PixelWindow) -> Vec<S
     let members = archive.members(plane).iter();
     let read = |&scene: &u32| SourceRead {
         scene,
-        window: archive.scenes()[scene as usize].window.intersect(window),
+        window: archive.window(scene).intersect(window),
     };
     members
         .map(read)
@@ -145,13 +143,11 @@ fn a_scene_without_the_band_is_not_read() {
 fn selected_planes_keep_their_scenes() {
     let archive = archive(6, 3);
     let selected = archive.select_planes(&[4, 1, 4]).expect("all are there");
-    assert_eq!((selected.n_planes(), selected.scenes().len()), (3, 6));
+    assert_eq!((selected.n_planes(), selected.n_scenes()), (3, 6));
     for (new, old) in [(0, 4), (1, 1), (2, 4)] {
         let windows = |archive: &Archive, plane: usize| -> Vec<PixelWindow> {
             let scenes = archive.members(plane).iter();
-            scenes
-                .map(|&s| archive.scene(s).expect("is there").window.clone())
-                .collect()
+            scenes.map(|&s| archive.window(s)).collect()
         };
         assert_eq!(windows(&selected, new), windows(&archive, old));
     }
@@ -212,14 +208,11 @@ fn archives_and_tasks_travel() {
     builder.plane([scene]);
     builder.plane([]);
     let archive = builder.build().expect("sound");
-    // The tree is no part of it.
-    archive.index();
-
     let mut bytes = Vec::new();
     ciborium::into_writer(&archive, &mut bytes).expect("writes");
     let back: Archive = ciborium::from_reader(&bytes[..]).expect("reads");
     assert_eq!(back, archive);
-    assert!(back.skips_broken() && back.index.get().is_none());
+    assert!(back.skips_broken());
     let task = archive
         .plan_chunk(0, 0, PixelWindow::new(0..40, 0..50))
         .expect("in range");
@@ -244,28 +237,93 @@ fn archives_and_tasks_travel() {
     assert!(error.contains("an archive of version 99"), "{error}");
 }
 
+/// A plane's tree is made when a chunk of it is asked for, and for no other plane.
 #[test]
 fn chunks_cost_nothing_until_they_are_asked_for() {
-    // A million chunks: ten thousand planes of a hundred.
-    let start = Instant::now();
-    let archive = archive(10_000, 2);
-    let built = start.elapsed();
-    let start = Instant::now();
-    let mut reads = 0;
-    for plane in (0..10_000).step_by(10) {
-        let window = PixelWindow::new(300..400, 500..600);
-        reads += archive
-            .plan_chunk(0, plane, window)
-            .expect("in range")
-            .reads
-            .len();
+    let archive = archive(40, 65);
+    assert_eq!(archive.stock.n_indexed(), 0);
+    let window = PixelWindow::new(300..400, 500..600);
+    for _ in 0..3 {
+        let task = archive.plan_chunk(0, 7, window.clone()).expect("in range");
+        assert!(!task.is_empty());
     }
-    let planned = start.elapsed();
-    assert!(reads > 0 && archive.index.get().is_none());
-    assert!(
-        built.as_millis() < 500 && planned.as_millis() < 500,
-        "{built:?}, {planned:?}"
-    );
+    assert_eq!(archive.stock.n_indexed(), 1);
+    // Bands share what was found.
+    let red = archive.select_bands(&[0]).expect("it is there");
+    assert!(std::sync::Arc::ptr_eq(&red.stock, &archive.stock));
+}
+
+/// Scenes on grids of their own are found where their windows are, whatever the
+/// systems of both sides, in small planes and in large ones.
+#[test]
+fn scenes_on_grids_are_found_as_by_their_windows() {
+    let outputs = [
+        utm(4000, 6000),
+        grid(
+            "EPSG:3577",
+            3000,
+            3000,
+            [300.0, 0.0, 1_000_000.0, 0.0, -300.0, -3_000_000.0],
+        ),
+        grid(
+            "EPSG:4326",
+            2000,
+            2000,
+            [0.005, 0.0, 144.0, 0.0, -0.005, -30.0],
+        ),
+        // Turned, and around the pole, where outlines say little.
+        grid(
+            "EPSG:3577",
+            900,
+            900,
+            [700.0, 700.0, 1_000_000.0, 700.0, -700.0, -3_500_000.0],
+        ),
+        grid(
+            "EPSG:3031",
+            800,
+            800,
+            [10_000.0, 0.0, -4e6, 0.0, -10_000.0, 4e6],
+        ),
+    ];
+    let mut n_reads = 0;
+    for output in outputs {
+        for per_plane in [40_u32, 400] {
+            let mut builder = Archive::builder(output.clone());
+            builder.band(BandParams::new("red", DType::UInt16));
+            let members: Vec<u32> = (0..per_plane)
+                .map(|at| {
+                    let (row, col) = (f64::from(at % 20), f64::from(at / 20 % 20));
+                    let crs = ["EPSG:32755", "EPSG:32756", "EPSG:4326"][place(at % 3)];
+                    let affine = if crs == "EPSG:4326" {
+                        [0.01, 0.0, 144.0 + col * 0.6, 0.0, -0.01, -30.0 - row * 3.1]
+                    } else {
+                        [300.0, 0.0, 2e5 + col * 4e4, 0.0, -300.0, 6.7e6 - row * 3e5]
+                    };
+                    let source = RasterSource::new("a.tif");
+                    builder.scene(Scene::on_grid(
+                        grid(crs, 100, 110, affine),
+                        vec![Some(source)],
+                    ))
+                })
+                .collect();
+            builder.plane(members);
+            let archive = builder.build().expect("sound");
+            let shape = output.shape();
+            for tile in 0..16 {
+                let (rows, cols) = (shape.rows / 4, shape.cols / 4);
+                let (row, col) = (tile / 4 * rows, tile % 4 * cols);
+                let window = PixelWindow::new(row..row + rows, col..col + cols);
+                let task = archive.plan_chunk(0, 0, window.clone()).expect("in range");
+                assert_eq!(
+                    task.reads,
+                    reads_by_hand(&archive, 0, &window),
+                    "{output}, {window}"
+                );
+                n_reads += task.reads.len();
+            }
+        }
+    }
+    assert!(n_reads > 1000, "{n_reads}");
 }
 
 #[test]

@@ -7,18 +7,27 @@ use super::{Archive, ArchiveBuilder, Scene};
 use crate::params::BandParams;
 
 /// The version of the serialised form; another one is refused.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct ArchiveRef<'a> {
     version: u32,
     geobox: &'a GeoBox,
     bands: &'a [BandParams],
-    scenes: &'a [Scene],
+    scenes: OwnScenes<'a>,
     planes: &'a [Vec<u32>],
     skip_broken: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<&'a str>,
+}
+
+/// The scenes, with the files of the archive's own bands.
+struct OwnScenes<'a>(&'a Archive);
+
+impl Serialize for OwnScenes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..self.0.n_scenes()).map(|at| self.0.own_scene(at)))
+    }
 }
 
 #[derive(Deserialize)]
@@ -39,8 +48,8 @@ impl Serialize for Archive {
             version: VERSION,
             geobox: &self.geobox,
             bands: &self.bands,
-            scenes: &self.scenes,
-            planes: &self.planes,
+            scenes: OwnScenes(self),
+            planes: self.stock.planes(),
             skip_broken: self.skip_broken,
             signer: self.signer.as_deref(),
         }

@@ -300,9 +300,10 @@ impl<'a> Target<'a> {
     ) -> Self {
         let image = request.image;
         let block = image.block_window(block_row, block_col);
-        let sample = match request.band {
-            Some(band) if !image.is_planar => band as usize - 1,
-            _ => 0,
+        let sample = if image.is_planar {
+            0
+        } else {
+            request.sample as usize - 1
         };
         Target {
             image,

@@ -21,6 +21,8 @@ use crate::reader::{Blocks, ReadCost};
 /// What this reader puts into [`Blocks`].
 pub(crate) struct CogBlocks {
     pub(crate) file: FileId,
+    /// The sample of the image that was asked for, counted from 1.
+    pub(crate) sample: u32,
     /// Block rows and columns, as ranges; `stored` has them row by row.
     pub(crate) grid: PixelWindow,
     pub(crate) stored: Vec<Stored>,
@@ -43,6 +45,9 @@ pub(crate) struct Request<'a> {
     pub(crate) level: usize,
     /// `None` for the mask.
     pub(crate) band: Option<u32>,
+    /// The sample of `image` that is meant, counted from 1: the band, or which of
+    /// several masks.
+    pub(crate) sample: u32,
     pub(crate) window: PixelWindow,
 }
 
@@ -50,13 +55,13 @@ impl Request<'_> {
     /// Block row, block column and number of the blocks that are needed.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (usize, usize, u64)> + '_ {
         let grid = self.image.blocks_of(&self.window);
-        let band = self.band.unwrap_or(1);
+        let sample = self.sample;
         grid.rows.flat_map(move |block_row| {
             grid.cols.clone().map(move |block_col| {
                 (
                     block_row,
                     block_col,
-                    self.image.block_number(block_row, block_col, band),
+                    self.image.block_number(block_row, block_col, sample),
                 )
             })
         })
@@ -141,6 +146,7 @@ impl Request<'_> {
         let grid = image.blocks_of(&self.window);
         let payload = CogBlocks {
             file: self.file.id(),
+            sample: self.sample,
             grid,
             stored,
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use datacube_geo::{Affine, Crs};
+use datacube_geo::{Affine, Crs, Shape2d};
 use datacube_model::Number;
 use parking_lot::Mutex;
 
@@ -154,13 +154,19 @@ impl TiffFile {
         &self.info
     }
 
-    /// The image of a level, or the mask beside it.
-    pub(crate) fn image(&self, level: usize, is_mask: bool) -> Option<&Image> {
-        if is_mask {
-            self.masks.get(level)?.as_ref()
-        } else {
-            self.images.get(level)
-        }
+    /// The image of a level.
+    pub(crate) fn image(&self, level: usize) -> Option<&Image> {
+        self.images.get(level)
+    }
+
+    /// The mask inside the file that goes with a level.
+    pub(crate) fn mask(&self, level: usize) -> Option<&Image> {
+        self.masks.get(level)?.as_ref()
+    }
+
+    /// The image of that size, in a file that is the mask of another one.
+    pub(crate) fn image_of_shape(&self, shape: Shape2d) -> Option<&Image> {
+        self.images.iter().find(|image| image.shape == shape)
     }
 
     pub(crate) fn whole(&self) -> Option<&Bytes> {
@@ -268,6 +274,7 @@ fn describe(
             compression: image.codec.name(),
             predictor: image.predictor.tag_value(),
             resampling: resampling.filter(|_| level > 0),
+            has_mask: masks[level].is_some(),
         });
     let mask = match (masks[0].is_some(), main.alpha) {
         (true, _) => MaskKind::Internal,
@@ -425,7 +432,10 @@ fn not_a_tiff(uri: &str, start: &[u8]) -> Error {
         Some((_, name)) => Error::unsupported_in(
             uri,
             format!("it is {name}, which"),
-            "GeoTIFF, and Zarr as STORE.zarr/ARRAY",
+            &format!(
+                "GeoTIFF, and Zarr as STORE.zarr/ARRAY; {}",
+                crate::gdal::BUILD_WITH
+            ),
         ),
         None => {
             let start: Vec<String> = start

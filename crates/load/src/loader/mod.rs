@@ -11,6 +11,7 @@
 
 mod decode;
 mod prepare;
+mod put;
 mod working;
 
 use std::fmt;
@@ -188,9 +189,9 @@ impl Loader {
         for member in members {
             let (member, open_cost) = member?;
             fetched.cost += open_cost;
-            if let Member::Ready { blocks, mask, .. } = &member {
-                fetched.cost += blocks.cost();
-                if let Some(mask) = mask {
+            if let Member::Ready(ready) = &member {
+                fetched.cost += ready.blocks.cost();
+                if let Some(mask) = &ready.mask {
                     fetched.cost += mask.cost();
                 }
             }
@@ -243,7 +244,11 @@ impl Loader {
             }
             match reader.info().mask {
                 MaskKind::None => Ok(None),
-                MaskKind::Internal => reader.fetch_mask(level, plan.src.clone()).await,
+                MaskKind::Internal | MaskKind::Sidecar => {
+                    reader
+                        .fetch_mask(level, source.band, plan.src.clone())
+                        .await
+                }
                 MaskKind::Alpha(band) if band == source.band => Ok(None),
                 MaskKind::Alpha(band) => {
                     reader.fetch(level, band, plan.src.clone()).await.map(Some)
@@ -251,14 +256,14 @@ impl Loader {
             }
         };
         let (blocks, mask) = futures::try_join!(blocks, mask)?;
-        let member = Member::Ready {
+        let ready = Ready {
             reader,
             prepared,
             plan,
             blocks,
             mask,
         };
-        Ok((member, open_cost))
+        Ok((Member::Ready(Box::new(ready)), open_cost))
     }
 }
 
@@ -293,8 +298,9 @@ impl Fetched {
     /// Bytes of memory that are kept alive.
     pub fn memory_bytes(&self) -> u64 {
         let bytes = self.members.iter().map(|member| match member {
-            Member::Ready { blocks, mask, .. } => {
-                blocks.memory_bytes() + mask.as_ref().map_or(0, Blocks::memory_bytes)
+            Member::Ready(ready) => {
+                let mask = ready.mask.as_ref().map_or(0, Blocks::memory_bytes);
+                ready.blocks.memory_bytes() + mask
             }
             _ => 0,
         });
@@ -309,14 +315,18 @@ enum Member {
     Apart,
     /// It cannot be read, and is to be left out.
     Broken(Error),
-    Ready {
-        reader: Arc<dyn RasterReader>,
-        prepared: Arc<Prepared>,
-        plan: ReadPlan,
-        blocks: Blocks,
-        /// What is valid, where the file stores it beside the pixels.
-        mask: Option<Blocks>,
-    },
+    Ready(Box<Ready>),
+}
+
+/// A member whose blocks are there.
+#[derive(Debug)]
+struct Ready {
+    reader: Arc<dyn RasterReader>,
+    prepared: Arc<Prepared>,
+    plan: ReadPlan,
+    blocks: Blocks,
+    /// What is valid, where the file stores it beside the pixels.
+    mask: Option<Blocks>,
 }
 
 /// What loading a chunk took.

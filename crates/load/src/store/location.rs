@@ -190,6 +190,30 @@ impl Location {
         ))
     }
 
+    /// The file of this machine whose name is this one's and `suffix`; `None` for
+    /// what is in a store or in an archive.
+    pub(crate) fn with_suffix(&self, suffix: &str) -> Option<Location> {
+        let Source::Plain(target) = &self.source else {
+            return None;
+        };
+        if !self.is_local {
+            return None;
+        }
+        let path = Path::parse(format!("{}{suffix}", self.path)).ok()?;
+        let target = Target {
+            path: path.clone(),
+            url: None,
+            ..target.clone()
+        };
+        Some(Location::new(
+            &format!("{}{suffix}", self.uri),
+            path,
+            true,
+            Source::Plain(target),
+            Arc::clone(&self.shared),
+        ))
+    }
+
     /// Bytes between two ranges up to which they are read as one.
     fn gap(&self) -> u64 {
         if self.is_local { LOCAL_GAP } else { REMOTE_GAP }

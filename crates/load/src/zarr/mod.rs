@@ -137,6 +137,7 @@ impl ZarrReader {
             compression: document.compression(),
             predictor: 1,
             resampling: None,
+            has_mask: false,
         }
     }
 

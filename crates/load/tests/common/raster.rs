@@ -60,7 +60,7 @@ pub(crate) async fn read_band(
 /// The mask of the full resolution, if there is one.
 pub(crate) async fn read_mask(reader: &dyn RasterReader) -> Result<Option<PixelBuffer>> {
     let window = PixelWindow::full(reader.info().shape);
-    let Some(blocks) = reader.fetch_mask(0, window.clone()).await? else {
+    let Some(blocks) = reader.fetch_mask(0, 1, window.clone()).await? else {
         return Ok(None);
     };
     let mut out = PixelBuffer::empty(DType::UInt8);
