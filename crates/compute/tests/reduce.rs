@@ -3,9 +3,11 @@
 mod common;
 
 use common::{Fault, Log, Pattern};
+use datacube_compute::kernels::interp::InterpMethod;
+use datacube_compute::kernels::morphology::Morph;
 use datacube_compute::regional::Footprint;
 use datacube_compute::{
-    ChunkSink, Chunks, Compute, Coord, Coords, DataArray, Engine, Error, Job, LocalCluster,
+    ChunkSink, Chunks, Compute, Coord, Coords, Cube, DataArray, Engine, Error, Job, LocalCluster,
     ReduceOp, Reduction, Region, Serial, SinkError, concat,
 };
 use datacube_model::DType;
@@ -388,4 +390,74 @@ fn deep_plans_are_refused_not_overflown() {
     let error = a.compute_with(&cluster("1GB")).unwrap_err().to_string();
     assert!(error.contains("persist"), "{error}");
     assert!(a.compute_with(&Serial::new()).is_ok());
+}
+
+#[test]
+fn kernels_over_axes_and_planes_do_not_depend_on_chunks() {
+    let log = Log::new();
+    let cube = |chunks: &Chunks| {
+        let band = |name: &str| {
+            let source = Pattern::new(name, &[6, 30, 40], DType::Int16, &log);
+            let array = source.array(&["time", "y", "x"], chunks);
+            (name.to_owned(), array.named(name))
+        };
+        Cube::new([band("red"), band("nir")]).unwrap()
+    };
+    let small = Chunks::new([("time", 2usize), ("y", 7), ("x", 16)]);
+    let expected = cube(&Chunks::whole())
+        .geomedian_with_mads("time", None)
+        .unwrap();
+    let expected = expected.compute_with(&Serial::new()).unwrap();
+    log.clear();
+    let found = cube(&small).geomedian_with_mads("time", None).unwrap();
+    let found = found.compute_with(&cluster("1GB")).unwrap();
+    assert!(found.len() > 2, "{:?}", found.names().collect::<Vec<_>>());
+    let read: usize = log.regions("red").iter().map(Region::len).sum();
+    assert_eq!(read, 6 * 30 * 40, "made once for all variables");
+    for (name, array) in found.variables() {
+        let other = expected.get(name).unwrap();
+        assert_eq!(array.dtype(), other.dtype());
+        assert!(
+            common::same_pixels(
+                array.dtype(),
+                array.bytes().unwrap(),
+                other.bytes().unwrap()
+            ),
+            "{name}"
+        );
+    }
+    let steps = [(Morph::Opening, 2.0), (Morph::Dilation, 3.0)];
+    let coords = Coord::float("time", vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    let of = |chunks: &Chunks| {
+        let red = cube(chunks).get("red").unwrap().clone();
+        let red = red.with_coord("time", coords.clone()).unwrap();
+        let clean = red.gt(-20_000).mask_cleanup(&steps).unwrap();
+        let between = red
+            .interp(
+                "time",
+                &Coord::float("time", vec![0.5, 2.0, 4.25, 9.0]),
+                InterpMethod::Linear,
+            )
+            .unwrap();
+        [clean, between]
+    };
+    let pairs = of(&Chunks::whole()).into_iter().zip(of(&small));
+    for (whole, cut) in pairs {
+        let whole = whole.compute_with(&Serial::new()).unwrap();
+        for part in [cut.clone(), cut.isel("time", 1..3).unwrap()] {
+            let whole = if part.len_of("time").unwrap() == 2 {
+                whole.isel("time", 1..3).unwrap().compute().unwrap()
+            } else {
+                whole.clone()
+            };
+            let part = part.compute_with(&cluster("1GB")).unwrap();
+            assert!(common::same_pixels(
+                part.dtype(),
+                part.bytes().unwrap(),
+                whole.bytes().unwrap()
+            ));
+        }
+    }
+    let red = cube(&small).get("red").unwrap().clone();
+    assert!(red.mask_cleanup(&steps).is_err());
 }

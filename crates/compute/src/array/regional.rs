@@ -373,10 +373,10 @@ impl Rolling {
         }
         let counts = op == ReduceOp::Count;
         let dtype = self.array.dtype();
-        let float = if dtype.is_float() || counts {
-            dtype
-        } else {
-            DType::Float64
+        let float = match op {
+            _ if dtype.is_float() || counts => dtype,
+            ReduceOp::Min | ReduceOp::Max => promote::masked(dtype)?,
+            _ => DType::Float64,
         };
         let array = ops::cast(&self.array, float);
         array.check()?;

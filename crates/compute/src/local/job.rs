@@ -466,12 +466,9 @@ impl Work {
                     if number >= state.tasks.len() {
                         return;
                     }
-                    let (stage, region) = state.tasks.get(number);
-                    match guarded(|| Task::plan(stage, region.clone())) {
-                        Ok(task) => state.do_task(shared, number, &task, worker),
-                        Err(message) => {
-                            state.fail(task_error(stage, &region, TaskFailure::Panic(message)));
-                        }
+                    match state.tasks.plan(number, state.in_place, state.limit) {
+                        Ok((task, _)) => state.do_task(shared, number, &task, worker),
+                        Err(error) => state.fail(error),
                     }
                     if begun.elapsed() > TURN && !shared.queue.is_empty() {
                         shared.queue.put(Work::Turn(turn));

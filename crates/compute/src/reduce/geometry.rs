@@ -1,6 +1,11 @@
 //! Which pixels of the input a part of a reduction's result takes, in which
 //! blocks and in which order.
 
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "lists of runs, often of one"
+)]
+
 use std::ops::Range;
 
 use super::{Reduce, Role};
@@ -195,11 +200,10 @@ impl<'a> Geometry<'a> {
         let folds = |axis: usize| self.reduce.roles[axis] != Role::Keep;
         // Several runs along an axis keep C order only where what is outside of
         // it goes by one position at a time, or not at all.
-        for axis in 0..runs.len() {
+        for (axis, runs) in runs.iter_mut().enumerate() {
             let outer = (0..axis).any(|outer| folds(outer) && self.shape[outer] > 1);
-            if runs[axis].len() > 1 && outer {
-                let hull = runs[axis][0].start..runs[axis][runs[axis].len() - 1].end;
-                runs[axis] = vec![hull];
+            if runs.len() > 1 && outer {
+                *runs = vec![runs[0].start..runs[runs.len() - 1].end];
             }
         }
         for (runs, block) in runs.iter_mut().zip(&block) {
@@ -210,20 +214,17 @@ impl<'a> Geometry<'a> {
         }
         let longest = |runs: &[Range<usize>]| runs.iter().map(Range::len).max().unwrap_or(0);
         let mut total: usize = runs.iter().map(|runs| longest(runs)).product();
-        for axis in 0..runs.len() {
+        for (axis, runs) in runs.iter_mut().enumerate() {
             if total <= pixels {
                 break;
             }
-            if !folds(axis) {
-                continue;
-            }
-            let len = longest(&runs[axis]);
-            if len <= 1 {
+            let len = longest(runs);
+            if !folds(axis) || len <= 1 {
                 continue;
             }
             let rest = total / len;
             let extent = (pixels / rest).max(1);
-            runs[axis] = runs[axis]
+            *runs = runs
                 .iter()
                 .flat_map(|run| {
                     let end = run.end;

@@ -238,6 +238,12 @@ impl Reduce {
         if self.roles.len() != shape.len() {
             return bad("roles of another number of axes");
         }
+        let pixels = shape
+            .iter()
+            .try_fold(16usize, |all, &len| all.checked_mul(len.max(1)));
+        if pixels.is_none() {
+            return bad("more pixels than there can be");
+        }
         for (role, &len) in self.roles.iter().zip(shape) {
             if let Role::Group(groups) = role
                 && !groups.fits(len)

@@ -10,6 +10,7 @@ use super::geometry::Geometry;
 use super::run::{Load, store};
 use super::state::{EMPTY, Value, Wide};
 use super::{ReduceOp, Role};
+use crate::kernels::{self, Axis, Sample, Sorter};
 use crate::region::{Region, c_strides};
 
 /// Results that are made together where their pixels are neighbours.
@@ -24,6 +25,15 @@ pub(super) fn run(
     pixels: &[u8],
     to: &mut [u8],
 ) -> Result<(), &'static str> {
+    let reduced: Vec<usize> = (0..geometry.shape.len())
+        .filter(|&axis| geometry.reduce.roles[axis] != Role::Keep)
+        .collect();
+    if let [axis] = *reduced
+        && geometry.reduce.op == ReduceOp::Median
+        && geometry.reduce.roles[axis] == Role::Reduce
+    {
+        return along_axis(axis, geometry.reduce.skipna, dtype, region, pixels, to);
+    }
     match dtype {
         dtype if dtype.is_float() => typed::<f64>(geometry, dtype, out, region, pixels, to),
         DType::UInt8 | DType::UInt16 | DType::UInt32 | DType::UInt64 => {
@@ -31,6 +41,52 @@ pub(super) fn run(
         }
         _ => typed::<i64>(geometry, dtype, out, region, pixels, to),
     }
+}
+
+/// Medians along one axis.
+fn along_axis(
+    axis: usize,
+    skipna: bool,
+    dtype: DType,
+    region: &Region,
+    pixels: &[u8],
+    to: &mut [u8],
+) -> Result<(), &'static str> {
+    let axis = Axis::of(&region.shape(), axis);
+    macro_rules! with {
+        ($($dtype:ident: $t:ty),*) => {
+            match dtype {
+                $(DType::$dtype => medians::<$t>(axis, skipna, pixels, to),)*
+                DType::Complex64 | DType::Complex128 => false,
+            }
+        };
+    }
+    let made = with!(
+        Bool: bool, Int8: i8, Int16: i16, Int32: i32, Int64: i64, UInt8: u8, UInt16: u16,
+        UInt32: u32, UInt64: u64, Float16: f16, Float32: f32, Float64: f64
+    );
+    // Sizes follow from the region, and complex pixels were refused before.
+    made.then_some(())
+        .ok_or("a median of pixels that do not fit")
+}
+
+/// Says whether the sizes fit.
+fn medians<T: Sample>(axis: Axis, skipna: bool, pixels: &[u8], to: &mut [u8]) -> bool {
+    // SAFETY: every bit pattern is a value of these types but bool, whose bytes
+    // are 0 or 1 in every buffer.
+    let (before, pixels, after) = unsafe { pixels.align_to::<T>() };
+    debug_assert!(before.is_empty() && after.is_empty());
+    let mut out = vec![T::Mean::of_f64(0.0); axis.lanes()];
+    let made = kernels::quantile::median(pixels, axis, skipna, &mut out, &mut Sorter::new());
+    // SAFETY: `Sample` types are plain data without padding.
+    let bytes = unsafe {
+        std::slice::from_raw_parts(out.as_ptr().cast::<u8>(), size_of_val(out.as_slice()))
+    };
+    if made.is_err() || bytes.len() != to.len() {
+        return false;
+    }
+    to.copy_from_slice(bytes);
+    true
 }
 
 fn typed<W: Wide + Load + Ordered>(
@@ -91,7 +147,7 @@ fn typed<W: Wide + Load + Ordered>(
     let counts: Vec<usize> = members.iter().map(Vec::len).collect();
     let rows: usize = counts.iter().product();
     let mut columns: Vec<W> = Vec::new();
-    let mut strip = vec![W::ZERO; STRIP];
+    let mut strip = [W::ZERO; STRIP];
     let mut index = vec![0usize; counts.len()];
     for row in 0..rows {
         let mut offsets = vec![0usize];

@@ -405,7 +405,7 @@ impl Regional {
             Regional::Reduce(reduce) if reduce.op.streams() => {
                 reduce::state_bytes(Geometry::new(reduce, shapes[0]), dtype, out)
             }
-            Regional::Reduce(_) => 8 * pixels.min(1 << 16),
+            Regional::Reduce(_) => 8 * (pixels.min(1 << 16) + out),
             Regional::Partial(reduce) => {
                 reduce::state_bytes(Geometry::new(reduce, shapes[0]), dtype, out)
             }

@@ -11,6 +11,9 @@ use crate::plan::Schema;
 use crate::reduce::{self, Reduce, ReduceOp, Role};
 use crate::region::Region;
 
+/// Places of a window at most.
+const MAX_PLACES: usize = 1 << 20;
+
 /// A reduction of what lies around each pixel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
@@ -98,6 +101,17 @@ impl Window {
             Footprint::Disk { .. } => ndim >= 2,
         };
         let streams = self.op.streams() && !self.op.is_positional();
+        let reach = self.footprint.reach(ndim);
+        let places = reach.iter().try_fold(1usize, |all, (before, after)| {
+            let along = before.checked_add(*after)?.checked_add(1)?;
+            all.checked_mul(along).filter(|&all| all <= MAX_PLACES)
+        });
+        if places.is_none() {
+            return Err(Error::Unsupported(format!(
+                "windows of more than {MAX_PLACES} places ({:?})",
+                self.footprint
+            )));
+        }
         if !fits || !streams {
             return Err(Error::Bug(format!("{self:?} of {:?}", input.shape)));
         }
