@@ -27,8 +27,8 @@ pub struct InterpPlan {
 enum Point {
     /// Outside: NaN.
     Outside,
-    /// A copy.
-    Copy(usize),
+    /// A copy of one of two neighbours.
+    Copy { at: usize, other: usize },
     /// `(value(high) - value(low)) / span * along + value(low)`.
     Between {
         low: usize,
@@ -76,12 +76,23 @@ impl InterpPlan {
                 }
             }
             if low == high {
-                return Point::Copy(own(low));
+                return Point::Copy {
+                    at: own(low),
+                    other: own(low),
+                };
             }
             match method {
                 InterpMethod::Nearest => {
                     let border = label(low) / 2.0 + label(high) / 2.0;
-                    Point::Copy(own(if x <= border { low } else { high }))
+                    let (at, other) = if x <= border {
+                        (low, high)
+                    } else {
+                        (high, low)
+                    };
+                    Point::Copy {
+                        at: own(at),
+                        other: own(other),
+                    }
                 }
                 InterpMethod::Linear => Point::Between {
                     low: own(low),
@@ -107,15 +118,16 @@ impl InterpPlan {
         self.points.is_empty()
     }
 
-    /// The old positions that the new pixels `range` are made of, from the
-    /// first to the last and one past it; `None` where all lie outside.
+    /// The old positions that the new pixels `range` lie between, from the
+    /// first to the last and one past it; `None` where all lie outside. A plan
+    /// over their labels alone gives the same pixels.
     pub fn needs(&self, range: std::ops::Range<usize>) -> Option<std::ops::Range<usize>> {
         let points = self.points.get(range).unwrap_or(&[]);
         let mut needed: Option<(usize, usize)> = None;
         for point in points {
             let (a, b) = match *point {
                 Point::Outside => continue,
-                Point::Copy(at) => (at, at),
+                Point::Copy { at, other } => (at.min(other), at.max(other)),
                 Point::Between { low, high, .. } => (low.min(high), low.max(high)),
             };
             needed = Some(needed.map_or((a, b), |(x, y)| (x.min(a), y.max(b))));
@@ -152,7 +164,7 @@ pub fn interp<T: Sample, R: Sample>(
         for (point, out) in plan.points.iter().zip(out.chunks_exact_mut(inner)) {
             match *point {
                 Point::Outside => out.fill(R::of_f64(f64::NAN)),
-                Point::Copy(at) => {
+                Point::Copy { at, .. } => {
                     for (to, value) in out.iter_mut().zip(row(at)) {
                         *to = R::of_f64(value.to_f64());
                     }
@@ -241,6 +253,9 @@ mod tests {
         assert_eq!(plan.needs(0..1), None);
         assert_eq!(plan.needs(0..2), Some(2..4));
         assert_eq!(plan.needs(1..4), Some(0..4));
+        // The nearest of two needs both: which it is shows only beside the other.
+        let plan = InterpPlan::new(&[3.0, 2.0, 1.0], &[2.5], InterpMethod::Nearest).unwrap();
+        assert_eq!(plan.needs(0..1), Some(0..2));
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! Operations on arrays, by the names of the fixture.
 
+use datacube_compute::kernels::geomedian::Geomedian;
+use datacube_compute::kernels::histogram::Bins;
+use datacube_compute::kernels::interp::InterpMethod;
+use datacube_compute::kernels::morphology::Morph;
 use datacube_compute::{
-    Coord, CoordLabel, Cube, DataArray, DropNa, Error, IndexOptions, Join, Reindex, Select, align,
+    Coord, CoordLabel, Cube, DataArray, DropNa, Error, Gaps, IndexOptions, Join, Reindex, Select,
+    align,
 };
 use datacube_model::DType;
 use serde_json::Value;
@@ -173,6 +178,82 @@ fn labels(op: &str, inputs: &[&DataArray], params: &Params) -> Result<DataArray,
         "thin" => a.thin(dim(), params.size("n"))?,
         "dropna" if params.text("how") == "all" => a.dropna(dim(), DropNa::All)?,
         "dropna" => a.dropna(dim(), DropNa::Any)?,
+        _ => kernels(op, inputs, params)?,
+    })
+}
+
+/// Kernels on lazy arrays.
+fn kernels(op: &str, inputs: &[&DataArray], params: &Params) -> Result<DataArray, Error> {
+    let a = inputs[0];
+    let dim = || params.text("dim");
+    let bands = || {
+        let bands = (0..a.shape()[0]).map(|at| {
+            let band = a.isel("band", i64::try_from(at).unwrap())?;
+            Ok((format!("b{at}"), band))
+        });
+        let options = Geomedian {
+            eps: 1e-7,
+            ..Geomedian::new()
+        };
+        let cube = Cube::new(bands.collect::<Result<Vec<_>, Error>>()?)?;
+        cube.geomedian_with_mads("time", Some(options))
+    };
+    Ok(match op {
+        "mask_cleanup" => {
+            let steps = params.get("steps").unwrap().as_array().unwrap();
+            let steps: Vec<(Morph, f64)> = steps
+                .iter()
+                .map(|step| {
+                    (
+                        step[0].as_str().unwrap().parse().unwrap(),
+                        step[1].as_f64().unwrap(),
+                    )
+                })
+                .collect();
+            a.mask_cleanup(&steps)?
+        }
+        "interp" => {
+            let method = match params.text("method") {
+                "linear" => InterpMethod::Linear,
+                _ => InterpMethod::Nearest,
+            };
+            a.interp(dim(), &Coord::float(dim(), params.floats("at")), method)?
+        }
+        "interpolate_na" => {
+            let gaps = Gaps {
+                limit: params.get("limit").map(|_| params.size("limit")),
+                max_gap: params.get("max_gap").map(|_| params.float("max_gap")),
+                ..Gaps::default()
+            };
+            match params.get("drop") {
+                Some(_) => a
+                    .drop_coords(&[params.text("drop")])?
+                    .interpolate_na(dim(), gaps)?,
+                None => a.interpolate_na(dim(), gaps)?,
+            }
+        }
+        "percentile" => a.percentile(dim(), &params.floats("q"))?,
+        "geomedian" => {
+            let all = bands()?;
+            let names: Vec<&str> = all
+                .names()
+                .filter(|name| name.starts_with('b') && name.len() == 2)
+                .collect();
+            all.select(&names)?.to_array("band")?
+        }
+        "count" => bands()?.get("count")?.clone(),
+        "to_array" => {
+            let b = inputs[1].isel("time", 0)?.drop_coords(&["time"])?;
+            Cube::new([("a", a.clone()), ("b", b)])?.to_array("variable")?
+        }
+        "histogram" => {
+            let bins = Bins::even(
+                params.size("bins"),
+                params.float("low"),
+                params.float("high"),
+            )?;
+            a.histogram(&bins)?
+        }
         other => panic!("no arm for operation `{other}`"),
     })
 }

@@ -16,7 +16,9 @@ mod lazy;
 
 use std::collections::BTreeMap;
 
-use datacube_compute::{Attrs, Coord, CoordValues, Coords, DataArray, Serial};
+use datacube_compute::{
+    Attrs, Chunks, Coord, CoordValues, Coords, DataArray, Engine, LocalCluster, Serial,
+};
 use datacube_model::DType;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -189,8 +191,8 @@ fn difference(case: &Case, values: &[f64]) -> Option<String> {
     differs.map(|(at, (found, expected))| format!("value {at} is {found:?}, not {expected:?}"))
 }
 
-fn check_lazy(case: &Case, found: &DataArray) -> Option<String> {
-    let computed = match found.compute_with(&Serial::new()) {
+fn check_lazy(case: &Case, found: &DataArray, engine: &dyn Engine) -> Option<String> {
+    let computed = match found.compute_with(engine) {
         Ok(computed) => computed,
         Err(error) => return Some(error.to_string()),
     };
@@ -225,6 +227,16 @@ fn check_lazy(case: &Case, found: &DataArray) -> Option<String> {
     difference(case, &numbers(&computed))
 }
 
+/// The array in chunks of two or three pixels along each dimension.
+fn chunked(array: &DataArray) -> DataArray {
+    let sizes = array
+        .dims()
+        .iter()
+        .enumerate()
+        .map(|(axis, dim)| (dim.clone(), 2 + axis % 2 + array.shape()[axis] / 6));
+    array.rechunk(&Chunks::new(sizes)).unwrap()
+}
+
 #[test]
 fn operations_are_those_of_python() {
     let fixture: Fixture =
@@ -234,6 +246,11 @@ fn operations_are_those_of_python() {
         .iter()
         .map(|(name, array)| (name.as_str(), array.array(name)))
         .collect();
+    let cluster = LocalCluster::builder()
+        .n_workers(1)
+        .threads_per_worker(2)
+        .start()
+        .unwrap();
     let mut wrong = Vec::new();
     for (number, case) in fixture.cases.iter().enumerate() {
         let inputs: Vec<&DataArray> = case
@@ -244,10 +261,20 @@ fn operations_are_those_of_python() {
         let problem = if let Some(kernel) = case.op.strip_prefix("kernel.") {
             difference(case, &kernels::run(kernel, inputs[0], &case.params))
         } else {
-            match lazy::apply(&case.op, &inputs, &case.params) {
-                Ok(found) => check_lazy(case, &found),
+            // On one thread whole, and on several cut into chunks.
+            let cut: Vec<DataArray> = inputs.iter().map(|array| chunked(array)).collect();
+            let check = |inputs: &[&DataArray], engine: &dyn Engine| match lazy::apply(
+                &case.op,
+                inputs,
+                &case.params,
+            ) {
+                Ok(found) => check_lazy(case, &found, engine),
                 Err(error) => Some(error.to_string()),
-            }
+            };
+            check(&inputs, &Serial::new()).or_else(|| {
+                let problem = check(&cut.iter().collect::<Vec<_>>(), &cluster);
+                problem.map(|problem| format!("in chunks: {problem}"))
+            })
         };
         if let Some(problem) = problem {
             let params = serde_json::to_string(&case.params.0).unwrap();
