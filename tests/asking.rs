@@ -210,14 +210,14 @@ fn properties_lie_along_time() {
         &dc,
         red().with_properties(["eo:cloud_cover", "eo:platform"]),
     );
-    let cover = cube.get("eo:cloud_cover").expect("a number");
+    let cover = cube.get("eo_cloud_cover").expect("a number");
     assert_eq!(cover.dims(), ["time"]);
-    // Of each day the first scene: a1, c1, a2, c2.
+    // Of each day the mean: that of a1 and b1, then c1, a2, c2.
     assert_eq!(
         cover.to_vec::<f64>().expect("numbers"),
-        [0.0, 20.0, 30.0, 40.0]
+        [5.0, 20.0, 30.0, 40.0]
     );
-    let platform = cube.coord("eo:platform").expect("a text").values();
+    let platform = cube.coord("eo_platform").expect("a text").values();
     assert_eq!(platform.get(0).to_string(), "landsat-8");
     let message = dc
         .load(red().with_properties(["eo:cluod_cover"]))

@@ -36,7 +36,7 @@ WAYS = [
     (6, "recipe_mask_alone", "qa_pixel", "datacube", "form"),
     (7, "recipe_collate", "part", "datacube", "form"),
     (8, "recipe_float", "*", "datacube", "form"),
-    (9, "with_properties", "eo_*", "odc-stac", "form"),
+    (9, "with_properties", "eo_*", "odc-stac", "*"),
     (10, "s2_warped", "scl", "odc-stac", "pixels"),
     (2, "s2_averaged", "*", "odc-stac", "pixels"),
     (2, "naip_averaged", "*", "odc-stac", "pixels"),

@@ -323,7 +323,7 @@ fn footprint_bounds(
     let union_in = |crs: &Crs| -> Result<Option<BoundingBox>> {
         let mut union: Option<BoundingBox> = None;
         for footprint in footprints {
-            if let Some(bbox) = footprint.to_crs(crs, None)?.bounding_box() {
+            if let Some(bbox) = footprint.bounds_in(crs)? {
                 union = Some(union.map_or(bbox, |all| all.union(&bbox)));
             }
         }

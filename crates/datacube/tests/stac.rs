@@ -1,11 +1,13 @@
 //! Real STAC items into an index, found again, and out of it.
 
+mod common;
+
+use common::items_of_corpus;
 use datacube::index::{Added, Query};
 use datacube::model::stac::{ItemOptions, StacConfig, StacItem, item_document};
 use datacube::{ConfigOptions, Datacube, DocumentOutcome, MatchOptions};
-use datacube_testkit::shared;
 use futures::TryStreamExt;
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn empty() -> Datacube {
     let options = ConfigOptions {
@@ -36,18 +38,9 @@ fn added(outcomes: &[DocumentOutcome]) -> usize {
 
 #[test]
 fn every_item_that_odc_stac_parses_is_indexed_found_and_exported() {
-    let Some(folder) = shared("metadata") else {
+    let Some((folder, files)) = items_of_corpus() else {
         return;
     };
-    let text = std::fs::read_to_string(folder.join("oracle_odc-stac-0.5.3_parse_item.json"));
-    let text = text.expect("the oracle").replace("NaN", "null");
-    let rows: Vec<Value> = serde_json::from_str(&text).expect("JSON");
-    let files: Vec<&str> = rows
-        .iter()
-        .filter(|row| row["ok"] == true)
-        .filter_map(|row| row["file"].as_str())
-        .filter(|file| file.starts_with("stac-item/"))
-        .collect();
     let (mut n, mut n_refused) = (0, 0);
     for file in &files {
         let dc = empty();

@@ -253,6 +253,38 @@ fn footprints_around_a_pole_reach_it() {
 }
 
 #[test]
+fn a_box_in_another_crs_holds_what_the_outline_encloses() {
+    let cylindrical = crs("EPSG:6933").expect("a CRS");
+    let bounds_in = |g: &Geometry| g.bounds_in(&cylindrical).expect("known").expect("a box");
+    // The antimeridian and the south pole in EPSG:6933.
+    let (edge, pole) = (17_367_530.445, -7_342_230.136);
+    // A polar image: the pole is nowhere near its outline.
+    let ice = rectangle(
+        [-3_950_000.0, -3_950_000.0, 3_950_000.0, 4_350_000.0],
+        "EPSG:3031",
+    );
+    let b = bounds_in(&ice);
+    assert!((b.left + edge).abs() < 1.0 && (b.right - edge).abs() < 1.0);
+    assert!(
+        (b.bottom - pole).abs() < 1.0 && b.top > -5_000_000.0,
+        "{b:?}"
+    );
+    let outline = ice.to_crs(&cylindrical, None).expect("it projects");
+    assert!(bounds(&outline).bottom > -6_000_000.0, "{outline:?}");
+    // A scene over the antimeridian lies at both ends of the map, and reaches them.
+    let scene = rectangle([179.0, -17.0, 181.0, -16.0], "EPSG:4326");
+    let b = bounds_in(&scene);
+    assert!((b.left + edge).abs() < 1.0 && (b.right - edge).abs() < 1.0);
+    // Anywhere else it is the box of the outline.
+    let plain = rectangle([300_000.0, 6e6, 400_000.0, 6.1e6], "EPSG:32655");
+    let outline = plain.to_crs(&cylindrical, None).expect("it projects");
+    assert_eq!(bounds_in(&plain), bounds(&outline));
+    // What does not project is left out; of nothing there is no box.
+    let nowhere = rectangle([3e8, 3e8, 3.1e8, 3.1e8], "EPSG:32655");
+    assert_eq!(nowhere.bounds_in(&cylindrical).expect("known"), None);
+}
+
+#[test]
 fn the_world_is_the_world() {
     for (bbox, text) in [
         ([-180.0, -90.0, 180.0, 90.0], "EPSG:4326"),

@@ -18,8 +18,22 @@ pub(super) struct Properties {
     pub(super) coords: Vec<(String, Coord)>,
 }
 
-/// The properties that are asked for, each of the first dataset of a time step
-/// that has it. What is missing is NaN, false or an empty text.
+/// The name of a property as that of a variable: what formulas cannot hold becomes
+/// an underscore.
+///
+/// # Source
+/// odc-stac, `model.py` (`PropertyLoadRequest.output_name`).
+fn variable_name(property: &str) -> String {
+    property.replace(['.', ':', '-'], "_")
+}
+
+/// The properties that are asked for, of all datasets of a time step together: the
+/// mean of numbers, whether all are true, the distinct texts joined by commas. What is
+/// missing is NaN, false or an empty text.
+///
+/// # Source
+/// odc-stac, `model.py` (`_default_props_fuser`).
+/// DIFFERENCE: a text that several datasets share is told once.
 pub(super) fn along_time(
     wanted: &WithProperties,
     entries: &[Entry],
@@ -39,13 +53,13 @@ pub(super) fn along_time(
     };
     let mut properties = Properties::default();
     for name in names {
-        let values: Vec<Option<Value>> = groups
+        let values: Vec<Vec<Value>> = groups
             .iter()
             .map(|group| {
-                group
-                    .members
-                    .iter()
-                    .find_map(|&at| entries[at].property(&name))
+                let members = group.members.iter();
+                members
+                    .filter_map(|&at| entries[at].property(&name))
+                    .collect()
             })
             .collect();
         let Some(kind) = values.iter().flatten().next() else {
@@ -61,29 +75,23 @@ pub(super) fn along_time(
         };
         let coords = || Coords::new().with("time", time.clone());
         let shape = [values.len()];
+        let label = variable_name(&name);
         let array = match kind {
             Value::Number(_) => {
-                let numbers: Vec<f64> = values
-                    .iter()
-                    .map(|value| value.as_ref().and_then(Value::as_f64).unwrap_or(f64::NAN))
-                    .collect();
-                DataArray::from_values(name.as_str(), &["time"], &shape, numbers, coords())?
+                let numbers: Vec<f64> = values.iter().map(|values| mean(values)).collect();
+                DataArray::from_values(label.as_str(), &["time"], &shape, numbers, coords())?
             }
             Value::Bool(_) => {
-                let truths: Vec<bool> = values
+                let truths = values
                     .iter()
-                    .map(|value| value.as_ref().and_then(Value::as_bool).unwrap_or(false))
-                    .collect();
-                DataArray::from_values(name.as_str(), &["time"], &shape, truths, coords())?
+                    .map(|values| !values.is_empty() && values.iter().all(|value| value == true));
+                let truths: Vec<bool> = truths.collect();
+                DataArray::from_values(label.as_str(), &["time"], &shape, truths, coords())?
             }
             Value::String(_) => {
-                let texts = values.iter().map(|value| match value {
-                    Some(Value::String(text)) => text.clone(),
-                    Some(other) => other.to_string(),
-                    None => String::new(),
-                });
+                let texts = values.iter().map(|values| joined(values));
                 let coord = Coord::text("time", texts).with_attrs(Attrs::new());
-                properties.coords.push((name, coord));
+                properties.coords.push((label, coord));
                 continue;
             }
             _ if matches!(wanted, WithProperties::All) => continue,
@@ -96,7 +104,45 @@ pub(super) fn along_time(
                 });
             }
         };
-        properties.variables.push((name, array));
+        properties.variables.push((label, array));
     }
     Ok(properties)
+}
+
+/// The mean of the numbers among `values`, NaN of none.
+fn mean(values: &[Value]) -> f64 {
+    let numbers: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
+    numbers.iter().sum::<f64>() / numbers.len() as f64
+}
+
+/// The distinct texts of `values`, in their order.
+fn joined(values: &[Value]) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for value in values {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn several_datasets_have_one_property() {
+        assert_eq!(mean(&[json!(2), json!(5.0)]), 3.5);
+        assert!(mean(&[]).is_nan());
+        let texts = [json!("l8"), json!("l9"), json!("l8")];
+        assert_eq!(joined(&texts), "l8,l9");
+        assert_eq!(joined(&[]), "");
+        assert_eq!(variable_name("eo:cloud-cover.1"), "eo_cloud_cover_1");
+    }
 }

@@ -93,8 +93,8 @@ pub struct LoadOptions {
     /// by (time, id). Default: no.
     pub preserve_original_order: bool,
     /// Properties of datasets along time: numbers and truths become variables,
-    /// text coordinates, each of the first dataset of a time step that has it.
-    /// Default: none.
+    /// text coordinates. Of several datasets in a time step it is the mean, or their
+    /// texts. `eo:cloud_cover` is named `eo_cloud_cover`. Default: none.
     pub with_properties: WithProperties,
     /// Chunk sizes by dimension: makes the load lazy. `time` is 1 unless named.
     /// Default: load into memory at once.

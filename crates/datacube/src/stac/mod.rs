@@ -52,6 +52,8 @@ pub fn load(items: impl IntoIterator<Item = Value>, options: LoadOptions) -> Res
 pub struct StacItems {
     product: Arc<Product>,
     entries: Vec<Entry>,
+    /// What the measurements are called where all are loaded.
+    names: Vec<String>,
     /// Measurements whose nodata in `product` stands in for none.
     unsaid: HashSet<String>,
 }
@@ -143,8 +145,8 @@ impl StacItems {
         for (item, _) in &items {
             builder.add(item, config)?;
         }
-        let (product, unsaid) = builder.build()?;
-        let product = Arc::new(product);
+        let built = builder.build()?;
+        let product = Arc::new(built.product);
         let mut entries = Vec::with_capacity(items.len());
         for (item, uri) in items {
             let dataset = dataset(&item, &product, &uri, config)?;
@@ -156,7 +158,8 @@ impl StacItems {
         Ok(StacItems {
             product,
             entries,
-            unsaid,
+            names: built.names,
+            unsaid: built.unsaid,
         })
     }
 
@@ -184,6 +187,7 @@ impl StacItems {
     /// # Source
     /// odc-stac, `_mdtools.py` (`output_geobox`).
     pub fn geobox(&self, options: LoadOptions) -> Result<GeoBox> {
+        self.check_bands()?;
         let options = options.convention(Convention::OdcStac);
         let entries = self.wanted(&options)?;
         load::geobox_of(&self.product, &entries, &options)
@@ -199,9 +203,46 @@ impl StacItems {
 
     /// The lazy cube.
     pub(crate) fn plan(&self, loader: &Arc<Loader>, options: &LoadOptions) -> Result<Cube> {
-        let options = options.clone().convention(Convention::OdcStac);
+        self.check_bands()?;
+        let mut options = options.clone().convention(Convention::OdcStac);
+        if options.measurements.is_none() && !self.names.is_empty() {
+            options.measurements = Some(self.names.clone());
+        }
         let entries = self.wanted(&options)?;
         load::plan_entries(&self.product, &entries, &self.unsaid, loader, &options)
+    }
+
+    /// # Errors
+    /// [`Error::Option`] that tells what the assets are, where none is a raster.
+    fn check_bands(&self) -> Result<()> {
+        if !self.product.measurements().is_empty() {
+            return Ok(());
+        }
+        let mut assets: Vec<String> = Vec::new();
+        for item in self.entries.iter().filter_map(|entry| entry.item.as_ref()) {
+            for (name, asset) in item.document()["assets"].as_object().into_iter().flatten() {
+                let kind = asset["type"].as_str().unwrap_or("of no stated type");
+                let text = format!("`{name}` ({kind})");
+                if !assets.contains(&text) {
+                    assets.push(text);
+                }
+            }
+        }
+        let n = assets.len();
+        assets.truncate(5);
+        let more = if n > 5 { ", ..." } else { "" };
+        Err(Error::Option {
+            option: "items",
+            problem: if n == 0 {
+                "they have no assets, so there are no pixels to load".into()
+            } else {
+                format!(
+                    "none of their assets is a raster by its type or name: {}{more}; one that is \
+                     can be named under `assets` of the STAC configuration",
+                    assets.join(", ")
+                )
+            },
+        })
     }
 
     /// The items that pass `time`, `predicate` and `limit`.

@@ -13,6 +13,8 @@ use crate::Result;
 #[derive(Default)]
 pub(super) struct ProductBuilder {
     document: Option<Value>,
+    /// Each measurement, and the names that it may have in a load of everything.
+    names: Vec<(String, Vec<String>)>,
     unsaid: HashSet<String>,
     /// Collections and assets that were looked at: items of a collection are alike.
     seen: HashSet<(String, Vec<String>)>,
@@ -36,17 +38,25 @@ impl ProductBuilder {
             Value::Array(list) => list,
             _ => Vec::new(),
         };
-        for (measurement, band) in measurements.into_iter().flatten().zip(bands.values()) {
+        for (measurement, (key, band)) in measurements.into_iter().flatten().zip(&bands) {
             if list
                 .iter()
                 .any(|known| known["name"] == measurement["name"])
             {
                 continue;
             }
-            if band.nodata.is_none()
-                && let Some(name) = measurement["name"].as_str()
-            {
-                self.unsaid.insert(name.to_owned());
+            if let Some(name) = measurement["name"].as_str() {
+                if band.nodata.is_none() {
+                    self.unsaid.insert(name.to_owned());
+                }
+                // Of an asset with several bands each goes by its own name.
+                let mut names = Vec::new();
+                if band.n_bands > 1 {
+                    names.clone_from(&band.names);
+                    names.push(format!("{}.{}", key.asset, key.index));
+                }
+                names.push(name.to_owned());
+                self.names.push((name.to_owned(), names));
             }
             list.push(measurement);
         }
@@ -54,12 +64,37 @@ impl ProductBuilder {
         Ok(())
     }
 
-    /// The product, and the measurements of which no item says the nodata.
-    pub(super) fn build(self) -> Result<(Product, HashSet<String>)> {
+    /// The product.
+    pub(super) fn build(self) -> Result<Built> {
         let document = self
             .document
             .expect("there is an item, so there is a product");
         let product = Product::from_document(document, &MetadataType::builtin()).map_err(model)?;
-        Ok((product, self.unsaid))
+        let mut names: Vec<String> = Vec::with_capacity(self.names.len());
+        for (measurement, candidates) in self.names {
+            let is_its_own = |name: &String| {
+                let meant = product.measurement(name.strip_suffix(".1").unwrap_or(name));
+                meant.is_ok_and(|meant| meant.name == measurement) && !names.contains(name)
+            };
+            let name = candidates.into_iter().find(is_its_own);
+            names.push(name.unwrap_or(measurement));
+        }
+        Ok(Built {
+            product,
+            names,
+            unsaid: self.unsaid,
+        })
     }
+}
+
+/// What became of the bands of many items.
+pub(super) struct Built {
+    pub(super) product: Product,
+    /// What the measurements are called where all are loaded.
+    ///
+    /// # Source
+    /// odc-stac, `model.py` (`RasterCollectionMetadata._norm_key`).
+    pub(super) names: Vec<String>,
+    /// Measurements of which no item says the nodata.
+    pub(super) unsaid: HashSet<String>,
 }

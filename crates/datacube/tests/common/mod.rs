@@ -1,8 +1,26 @@
 //! What the tests of written files share.
 
-#![allow(dead_code, reason = "each test binary uses some of it")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses some of it")]
+
+use std::path::PathBuf;
 
 pub(crate) use datacube_testkit::python;
+use datacube_testkit::shared;
+
+/// The folder of the corpus of documents, and in it the files of the STAC items that
+/// odc-stac parses; `None`, and the test skipped, where the corpus is not there.
+pub(crate) fn items_of_corpus() -> Option<(PathBuf, Vec<String>)> {
+    let folder = shared("metadata")?;
+    let text = std::fs::read_to_string(folder.join("oracle_odc-stac-0.5.3_parse_item.json"));
+    // Python writes a bare NaN.
+    let text = text.expect("the oracle").replace("NaN", "null");
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+    let files = rows.iter().filter(|row| row["ok"] == true);
+    let files = files.filter_map(|row| row["file"].as_str());
+    let items = files.filter(|file| file.starts_with("stac-item/"));
+    let items = items.map(str::to_owned).collect();
+    Some((folder, items))
+}
 
 /// A small generator of numbers that are the same in every run (splitmix64).
 pub(crate) struct Random(u64);

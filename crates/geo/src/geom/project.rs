@@ -7,7 +7,7 @@
 
 use super::Geometry;
 use super::lonlat;
-use crate::{Crs, CrsTransform, Error, Result, Xy};
+use crate::{BoundingBox, Crs, CrsTransform, Error, Result, Xy};
 use geo::CoordsIter;
 use geo_types::{Coord, GeometryCollection, LineString, MultiPoint, Point, Polygon};
 
@@ -53,6 +53,33 @@ impl Geometry {
     /// [`Error::MissingCrs`], [`Error::NoTransform`].
     pub fn to_crs_lossy(&self, crs: &Crs, max_segment: Option<f64>) -> Result<Self> {
         self.project(crs, max_segment, true)
+    }
+
+    /// The box in another CRS around the shape and all that lies in it; `None` where
+    /// nothing of it projects.
+    ///
+    /// A projected outline does not bound what it encloses where the shape holds a
+    /// pole or lies over the antimeridian. There the shape is cut along both first,
+    /// so the box reaches them. Points that do not project are left out.
+    ///
+    /// # Errors
+    /// [`Error::MissingCrs`], [`Error::NoTransform`].
+    pub fn bounds_in(&self, crs: &Crs) -> Result<Option<BoundingBox>> {
+        let outline = self.to_crs_lossy(crs, None)?.bounding_box();
+        if crs.is_geographic() || self.crs() == Some(crs) {
+            return Ok(outline);
+        }
+        let bounds = self.lonlat_bounds()?;
+        let is_plain = |b: BoundingBox| b.span_x() < 360.0 && b.right <= 180.0;
+        if bounds.is_none_or(is_plain) {
+            return Ok(outline);
+        }
+        let cut = self.to_lonlat()?.split_antimeridian()?;
+        let inside = cut.to_crs_lossy(crs, None)?.bounding_box();
+        Ok(match (outline, inside) {
+            (Some(outline), Some(inside)) => Some(outline.union(&inside)),
+            (outline, inside) => outline.or(inside),
+        })
     }
 
     fn project(&self, crs: &Crs, max_segment: Option<f64>, lossy: bool) -> Result<Self> {

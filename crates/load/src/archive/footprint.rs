@@ -12,6 +12,9 @@ pub(super) const METRES_PER_DEGREE: f64 = 111_320.0;
 /// The longest piece of an outline that is projected as if it were straight.
 pub(super) const LONGEST_PIECE_METRES: f64 = 100_000.0;
 
+/// Where an outline is so many times as wide as its area, it may not bound it.
+const MUCH_WIDER: f64 = 1.5;
+
 /// The output pixels that an area may touch, in whatever CRS it is.
 ///
 /// Errs on the side of too much: the whole grid where it cannot be told, as for
@@ -42,6 +45,10 @@ pub fn footprint_window(extent: &Geometry, dst: &GeoBox) -> PixelWindow {
     if projected.is_empty() {
         return PixelWindow::new(0..0, 0..0);
     }
+    let enclosed = match enclosed_bounds(extent, &projected) {
+        Ok(bounds) => bounds,
+        Err(_) => return whole,
+    };
     // Longitudes repeat, and an extent over the antimeridian goes on past 180.
     let is_geographic = dst.crs().is_some_and(Crs::is_geographic);
     let turns: &[f64] = if is_geographic {
@@ -60,7 +67,36 @@ pub fn footprint_window(extent: &Geometry, dst: &GeoBox) -> PixelWindow {
         }
         window = window.union(&padded(bounds, dst));
     }
-    window
+    match enclosed {
+        Some(bounds) => window.union(&padded(bounds.transform(&to_pixel), dst)),
+        None => window,
+    }
+}
+
+/// The box around all of an area where its outline, `projected`, may not bound it: over
+/// a pole and over the antimeridian, where the outline lies at both ends of the map.
+///
+/// Told by its size, which costs nothing: there it is much wider than the area.
+fn enclosed_bounds(
+    extent: &Geometry,
+    projected: &Geometry,
+) -> datacube_geo::Result<Option<BoundingBox>> {
+    let side_metres = |area: &Geometry| {
+        let side = area.bounding_box().map(|b| b.span_x().max(b.span_y()))?;
+        let crs = area.crs()?;
+        Some(if crs.is_geographic() {
+            side * METRES_PER_DEGREE
+        } else {
+            side * crs.unit_in_metres()
+        })
+    };
+    let to = projected.crs().filter(|crs| !crs.is_geographic());
+    match (to, side_metres(extent), side_metres(projected)) {
+        (Some(to), Some(before), Some(after)) if after > MUCH_WIDER * before => {
+            extent.bounds_in(to)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The output pixels that a raster on the grid `src` may give.

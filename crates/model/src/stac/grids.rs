@@ -159,6 +159,12 @@ fn numbers(node: &Node<'_>) -> Option<Vec<f64>> {
 }
 
 /// Six numbers row by row, or nine of which the last three say nothing.
+///
+/// Six in the order of GDAL (`[x, width, 0, y, 0, -height]`) are put in order: read
+/// as they stand they would be a sheared grid far from the earth.
+///
+/// # Source
+/// The projection extension of STAC. DIFFERENCE: odc-stac takes any order at its word.
 fn transform(node: &Node<'_>) -> Option<Affine> {
     let found = numbers(node).filter(|numbers| match numbers.as_slice() {
         [_, _, _, _, _, _] => true,
@@ -172,7 +178,17 @@ fn transform(node: &Node<'_>) -> Option<Affine> {
         );
         node.report().warning(problem);
     }
-    found.map(|n| Affine::new(n[0], n[1], n[2], n[3], n[4], n[5]))
+    let n = found?;
+    if let [x, width, 0.0, y, 0.0, height] = n[..]
+        && [x, width, y, height].iter().all(|number| *number != 0.0)
+    {
+        let expected = "six numbers row by row, [width, 0, x, 0, -height, y]; the order of GDAL is \
+                        understood";
+        node.report()
+            .warning(node.problem(ProblemKind::BadValue, expected));
+        return Some(Affine::new(width, 0.0, x, 0.0, height, y));
+    }
+    Some(Affine::new(n[0], n[1], n[2], n[3], n[4], n[5]))
 }
 
 /// `[left, bottom, right, top]`, also of a box with heights.

@@ -25,6 +25,8 @@ enum Because {
     Zarr,
     /// `proj:bbox` and `proj:shape` make the grid.
     BoxAndShape,
+    /// `proj:transform` is in the order of GDAL.
+    GdalOrder,
 }
 
 struct Differences<'a> {
@@ -264,9 +266,10 @@ fn compare_band(key: &BandKey, band: &StacBand, their: &Value, differences: &mut
             let crs = Crs::parse(text(&their["geobox"], "crs")).ok();
             let same_crs = crs.is_none_or(|crs| grid.crs() == Some(&crs));
             if transform.as_slice() != theirs || shape != ours || !same_crs {
+                let in_gdal_order = theirs == [t.c, t.a, 0.0, t.f, 0.0, t.e] && shape == ours;
                 differences.note(
                     format!("{key:?} has grid {grid:?}, theirs {geobox:?}"),
-                    None,
+                    in_gdal_order.then_some(Because::GdalOrder),
                 );
             }
         }

@@ -107,3 +107,26 @@ fn real_footprints_over_the_antimeridian_and_around_poles() {
     }
     assert!(n > 25, "{n}");
 }
+
+#[test]
+fn a_transform_in_the_order_of_gdal_is_understood() {
+    let asset = |transform: Value| {
+        let mut document = item(Value::Null, json!([0, 0, 1, 1]));
+        document["properties"]["proj:epsg"] = json!(32618);
+        document["assets"] = json!({"red": {
+            "href": "red.tif", "type": "image/tiff", "proj:shape": [10, 20], "proj:transform": transform,
+        }});
+        let item = StacItem::from_document(document).expect("an item");
+        let bands = item.bands(&Default::default()).expect("bands");
+        let grid = bands.values().next().and_then(|band| band.grid.clone());
+        let t = *grid.expect("a grid").affine();
+        [t.a, t.b, t.c, t.d, t.e, t.f]
+    };
+    let right = [30.0, 0.0, 258_885.0, 0.0, -30.0, 4_584_315.0];
+    assert_eq!(asset(json!(right)), right);
+    let gdal = json!([258_885.0, 30.0, 0.0, 4_584_315.0, 0.0, -30.0]);
+    assert_eq!(asset(gdal), right);
+    // A quarter turn is a grid of its own.
+    let turned = [0.0, 30.0, 258_885.0, 30.0, 0.0, 4_584_315.0];
+    assert_eq!(asset(json!(turned)), turned);
+}
