@@ -14,6 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("datacube-index", &["datacube-geo", "datacube-model"]),
     ("datacube-load", &["datacube-geo", "datacube-model"]),
     ("datacube-compute", &["datacube-model"]),
+    // A page to watch a cluster on; beside the facade, which starts it.
+    ("datacube-dashboard", &["datacube-compute"]),
     (
         "datacube",
         &[
@@ -22,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "datacube-index",
             "datacube-load",
             "datacube-compute",
+            "datacube-dashboard",
             // Behind a feature of the same name.
             "datacube-stac-geoparquet",
         ],
@@ -62,6 +65,16 @@ const WITHOUT: &[(&str, &str, &[&str])] = &[
         "datacube-compute",
         "no files, no database, no CRSs",
         &["sqlx", "object_store", "geo", "proj-sys"],
+    ),
+    (
+        "datacube-compute",
+        "no web server: the engine stays light",
+        &["axum", "hyper"],
+    ),
+    (
+        "datacube-dashboard",
+        "it shows what the engine tells",
+        &["sqlx", "object_store", "reqwest", "datacube-load"],
     ),
     ("datacube", "SQL only in the index", &["sqlx"]),
     (

@@ -44,6 +44,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
 pub struct Job {
     plan: Plan,
     cancel: CancelToken,
+    retries: u32,
 }
 
 impl Job {
@@ -52,6 +53,7 @@ impl Job {
         Job {
             plan,
             cancel: CancelToken::new(),
+            retries: 0,
         }
     }
 
@@ -60,6 +62,20 @@ impl Job {
     pub fn with_cancel(mut self, cancel: CancelToken) -> Job {
         self.cancel = cancel;
         self
+    }
+
+    /// The same job; what a chunk reads is asked for again, up to `retries`
+    /// times, where a source says that trying again could help. By default it
+    /// is not: the stores of the loader have retries of their own.
+    #[must_use]
+    pub fn with_retries(mut self, retries: u32) -> Job {
+        self.retries = retries;
+        self
+    }
+
+    /// How often a chunk is tried again.
+    pub fn retries(&self) -> u32 {
+        self.retries
     }
 
     /// What is to be computed.
@@ -143,6 +159,17 @@ pub fn default_engine() -> Result<Arc<dyn Engine>> {
 pub fn set_default_engine(engine: Option<Arc<dyn Engine>>) {
     let old = std::mem::replace(&mut *DEFAULT.write(), engine);
     // Dropped outside the lock: closing a cluster waits for its threads.
+    drop(old);
+}
+
+/// Forgets the default engine if `is` says that it is this one.
+pub(crate) fn forget_default_engine(is: impl Fn(&Arc<dyn Engine>) -> bool) {
+    let mut default = DEFAULT.write();
+    let old = match &*default {
+        Some(engine) if is(engine) => default.take(),
+        _ => None,
+    };
+    drop(default);
     drop(old);
 }
 

@@ -123,6 +123,9 @@ pub enum Error {
     /// One chunk failed; the engine is still usable.
     #[error("{0}")]
     Task(Box<TaskError>),
+    /// A submitted function has no result; the cluster is still usable.
+    #[error("{0}")]
+    Call(Box<CallError>),
     /// The place that results are written to failed.
     #[error("could not write {place}: {source}")]
     Sink {
@@ -191,6 +194,75 @@ impl fmt::Display for TooLarge {
     }
 }
 
+/// Which submitted function has no result, and why.
+#[derive(Clone, Debug)]
+pub struct CallError {
+    /// Its key.
+    pub key: String,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What happened.
+    pub cause: CallFailure,
+}
+
+/// What can happen to a submitted function.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum CallFailure {
+    /// It panicked.
+    Panic(String),
+    /// It returned an error.
+    Failed(SharedError),
+    /// It was not run: one of its inputs has no result.
+    Input(Error),
+    /// Somebody cancelled it.
+    Cancelled,
+    /// The cluster was restarted, which gives up all results.
+    Lost,
+    /// The cluster was closed.
+    Closed,
+    /// It had not ended when the time to wait was over.
+    TimedOut,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = &self.key;
+        let tries = match self.tries {
+            0 | 1 => String::new(),
+            n => format!(" after {n} tries"),
+        };
+        match &self.cause {
+            CallFailure::Lost => write!(
+                f,
+                "the result of task `{key}` was given up when the cluster was restarted; submit it again"
+            ),
+            CallFailure::TimedOut => write!(f, "task `{key}` {}", self.cause),
+            CallFailure::Input(error) => {
+                write!(
+                    f,
+                    "task `{key}` was not run, because an input failed: {error}"
+                )
+            }
+            cause => write!(f, "task `{key}` {cause}{tries}"),
+        }
+    }
+}
+
+impl fmt::Display for CallFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallFailure::Panic(message) => write!(f, "panicked: {message}"),
+            CallFailure::Failed(error) => write!(f, "failed: {error}"),
+            CallFailure::Input(error) => write!(f, "an input failed: {error}"),
+            CallFailure::Cancelled => f.write_str("was cancelled"),
+            CallFailure::Lost => f.write_str("was lost in a restart"),
+            CallFailure::Closed => f.write_str("was not run: the cluster is closed"),
+            CallFailure::TimedOut => f.write_str("has not ended yet; ask again, or cancel it"),
+        }
+    }
+}
+
 /// Where and how a task failed.
 #[derive(Clone, Debug)]
 pub struct TaskError {
@@ -226,7 +298,13 @@ impl fmt::Display for TaskError {
             self.array,
             self.region
         )?;
-        match &self.cause {
+        write!(f, "{}", self.cause)
+    }
+}
+
+impl fmt::Display for TaskFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             TaskFailure::Source(error) => write!(f, "{error}"),
             TaskFailure::Panic(message) => write!(f, "the task panicked: {message}"),
             TaskFailure::Value(message) => f.write_str(message),
@@ -282,7 +360,15 @@ impl Error {
 
     /// Whether somebody asked for the work to stop.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Error::Cancelled { .. })
+        match self {
+            Error::Cancelled { .. } => true,
+            Error::Call(call) => match &call.cause {
+                CallFailure::Cancelled => true,
+                CallFailure::Input(error) => error.is_cancelled(),
+                _ => false,
+            },
+            _ => false,
+        }
     }
 }
 

@@ -27,6 +27,7 @@ mod array;
 mod attrs;
 mod buffer;
 mod chunks;
+pub mod client;
 mod coords;
 mod cube;
 mod engine;
@@ -38,7 +39,7 @@ mod indices;
 pub mod kernels;
 pub mod local;
 mod masking;
-mod observe;
+pub mod observe;
 mod ops;
 pub mod optimize;
 pub mod plan;
@@ -51,6 +52,7 @@ mod serial;
 mod sink;
 mod source;
 mod value;
+mod visualize;
 
 pub use array::{
     Coarsened, Compute, DataArray, Dims, DropNa, Gaps, Grouped, Operand, Reduction, Reindex,
@@ -59,16 +61,21 @@ pub use array::{
 pub use attrs::Attrs;
 pub use buffer::{ALIGNMENT, Buffer, Pool};
 pub use chunks::{AUTO_CHUNK_BYTES, AxisChunks, ChunkGrid, ChunkSize, Chunks};
+pub use client::{
+    Client, Future, ReturnWhen, Status, as_completed, default_client, gather, progress, wait,
+};
 pub use coords::{Coord, CoordLabel, CoordValue, CoordValues, Coords, Join, Select};
 pub use cube::{Cube, CubeOperand};
 pub use engine::{CancelToken, Engine, Job, default_engine, set_default_engine};
-pub use error::{Error, Result, SharedError, TaskError, TaskFailure, TooLarge};
+pub use error::{
+    CallError, CallFailure, Error, Result, SharedError, TaskError, TaskFailure, TooLarge,
+};
 pub use expr::Expression;
 pub use index::{AxisIndex, Index};
 pub use indices::{IndexOptions, SpectralIndex};
-pub use local::{LocalCluster, MemoryLimit};
+pub use local::{ClusterWatch, LocalCluster, MemoryLimit};
 pub use masking::{Category, IntoMaskRequest};
-pub use observe::{Event, Observer, ProgressBar, RunReport};
+pub use observe::{Event, NotebookProgress, Observer, PerformanceReport, ProgressBar, RunReport};
 pub use optimize::optimize;
 pub use plan::{Output, Plan};
 pub use program::{Program, Step};
@@ -78,3 +85,4 @@ pub use serial::Serial;
 pub use sink::{ChunkSink, MemorySink, SinkError, WriteOrder};
 pub use source::{ChunkSource, Cost, Fetched, ReadStats, SourceCodec, SourceError};
 pub use value::{Const, Pixel, Scalar};
+pub use visualize::{BoxKind, Graph, GraphBox, Svg};

@@ -25,6 +25,7 @@ pub struct Compute<'a> {
     engine: Option<&'a dyn Engine>,
     observer: Option<&'a dyn Observer>,
     cancel: CancelToken,
+    retries: u32,
 }
 
 impl std::fmt::Debug for Compute<'_> {
@@ -60,6 +61,14 @@ impl<'a> Compute<'a> {
     #[must_use]
     pub fn cancel(mut self, cancel: CancelToken) -> Compute<'a> {
         self.cancel = cancel;
+        self
+    }
+
+    /// What a chunk reads is asked for again so often, see
+    /// [`Job::with_retries`].
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Compute<'a> {
+        self.retries = retries;
         self
     }
 
@@ -109,7 +118,9 @@ impl<'a> Compute<'a> {
         if outputs.is_empty() {
             return Ok((results, RunReport::default()));
         }
-        let job = Job::new(Plan::new(outputs)?).with_cancel(self.cancel.clone());
+        let job = Job::new(Plan::new(outputs)?)
+            .with_cancel(self.cancel.clone())
+            .with_retries(self.retries);
         let sink = MemorySink::new();
         let observer = self.observer.unwrap_or(&());
         let report = match self.engine {

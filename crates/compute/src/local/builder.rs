@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use super::gate::Gate;
 use super::memory::MemoryLimit;
 use super::queue::Queue;
+use super::running::Core;
 use super::spill::Spill;
+use super::workers::Workers;
 use super::{LocalCluster, Shared};
 use crate::buffer::Pool;
 use crate::error::{Error, Result};
+use crate::observe::Monitor;
 use crate::program::Simd;
 
 /// Threads that fetch.
@@ -150,7 +151,6 @@ impl LocalClusterBuilder {
                 .per_worker(threads_per_worker, cores)
                 .map(|bytes| bytes.saturating_mul(n_workers as u64)),
         };
-        let worker_memory = limit.map(|bytes| bytes / n_workers as u64);
         let quarter = limit.map_or(u64::MAX, |limit| limit / 4);
         let fetch_ahead = self.fetch_ahead.unwrap_or(FETCH_AHEAD.min(quarter));
         let refused =
@@ -161,38 +161,24 @@ impl LocalClusterBuilder {
             .enable_all()
             .build()
             .map_err(refused)?;
-        let cluster = LocalCluster {
-            shared: Arc::new(Shared {
-                name,
-                n_workers,
-                threads_per_worker,
-                worker_memory,
-                queue: Queue::new(),
-                gate: Arc::new(Gate::new(
-                    limit,
-                    fetch_ahead,
-                    FETCH_TASKS.max(16 * n_workers * threads_per_worker),
-                )),
-                pool: Pool::new(POOL_KEEPS.min(quarter)),
-                simd: Simd::detect(),
-                spill: self.spill,
-                closed: false.into(),
-            }),
-            threads: Mutex::new(Vec::new()),
-            io: Mutex::new(Some(io)),
-        };
-        for worker in 0..n_workers {
-            for thread in 0..threads_per_worker {
-                let shared = Arc::clone(&cluster.shared);
-                // On an error the cluster is dropped, which ends the others.
-                let handle = std::thread::Builder::new()
-                    .name(format!("datacube-{}-{worker}.{thread}", shared.name))
-                    .spawn(move || shared.work(worker))
-                    .map_err(refused)?;
-                cluster.threads.lock().push(handle);
-            }
-        }
-        Ok(cluster)
+        let shared = Arc::new(Shared {
+            name,
+            workers: Workers::new(threads_per_worker),
+            limit,
+            queue: Queue::new(),
+            gate: Arc::new(Gate::new(
+                limit,
+                fetch_ahead,
+                FETCH_TASKS.max(16 * n_workers * threads_per_worker),
+            )),
+            pool: Pool::new(POOL_KEEPS.min(quarter)),
+            simd: Simd::detect(),
+            spill: self.spill,
+            closed: false.into(),
+            monitor: Arc::new(Monitor::new()),
+        });
+        let core = Core::new(shared, io, n_workers).map_err(refused)?;
+        Ok(LocalCluster::from_core(core))
     }
 }
 
@@ -242,7 +228,8 @@ mod tests {
     fn a_total_is_shared_by_the_workers() {
         let limit = |builder: LocalClusterBuilder| {
             let cluster = builder.n_workers(3).threads_per_worker(1).start().unwrap();
-            (cluster.shared.worker_memory, cluster.shared.memory_limit())
+            let info = cluster.scheduler_info();
+            (info.workers[0].memory_limit, info.memory.limit)
         };
         let each = LocalCluster::builder().memory_limit("300MB").unwrap();
         assert_eq!(limit(each), (Some(300_000_000), Some(900_000_000)));

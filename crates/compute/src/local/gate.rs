@@ -107,6 +107,18 @@ impl Gate {
         })
     }
 
+    /// Bytes that were let in, bytes and tasks among them that are being
+    /// fetched, and bytes of results.
+    pub(super) fn usage(&self) -> (u64, u64, usize, u64) {
+        let inside = self.inside.lock();
+        (
+            inside.bytes,
+            inside.fetching,
+            inside.fetching_tasks,
+            inside.held,
+        )
+    }
+
     /// Counts the results of a job that starts.
     pub(super) fn hold(self: &Arc<Self>, bytes: u64) -> Held {
         self.inside.lock().held += bytes;
@@ -118,6 +130,11 @@ impl Gate {
 }
 
 impl Pass {
+    /// Bytes that it was let in with.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// What was fetched is about to be decoded; more may be fetched.
     pub(super) fn fetched(&mut self) {
         self.gate

@@ -19,10 +19,11 @@ use super::phases::phases;
 use super::spill::Room;
 use super::tasks::{Projection, TaskList, task_error};
 use crate::buffer::Buffer;
+use crate::client::CallTurn;
 use crate::engine::{CancelToken, Job, check_result_fits};
 use crate::error::{Error, Result, TaskFailure};
 use crate::exec::{Machine, Stage, Stop, Task, guarded, panic_message};
-use crate::observe::{Event, Observer, RunReport};
+use crate::observe::{Event, Observer, RunReport, StepKind};
 use crate::region::Region;
 use crate::sink::{ChunkSink, WriteOrder, sink_error};
 use crate::source::Fetched;
@@ -30,12 +31,19 @@ use crate::source::Fetched;
 /// How long a worker stays with one job before it looks for others.
 const TURN: Duration = Duration::from_millis(20);
 
+/// Time before something is fetched again, as often as it was tried.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
 /// Something for a worker to do.
 pub(super) enum Work {
     /// A task, for whose next step the bytes have arrived.
     Ready(Arc<Running>),
     /// Tasks that fetch nothing, one after the other.
     Turn(Turn),
+    /// Submitted functions, one after the other.
+    Calls(CallTurn),
+    /// The thread that takes it ends.
+    Leave,
 }
 
 /// A task that has been let in.
@@ -85,6 +93,8 @@ struct State<'a> {
     stop: CancelToken,
     users: Mutex<usize>,
     unused: Condvar,
+    /// How often what failed in passing is fetched again.
+    retries: u32,
 }
 
 /// Chunks that wait for their turn to be written.
@@ -176,6 +186,12 @@ pub(super) fn run(
         exact: projected.exact,
         task_bytes: projected.task_bytes,
     });
+    for (array, tasks) in phases.iter().flat_map(|phase| phase.tasks.stages()) {
+        observer.event(&Event::StagePlanned {
+            array: &array,
+            tasks,
+        });
+    }
     if shared.pool.used() == 0 {
         shared.pool.reset_peak();
     }
@@ -300,6 +316,7 @@ fn run_phase(
         stop: CancelToken::new(),
         users: Mutex::new(1),
         unused: Condvar::new(),
+        retries: job.retries(),
     });
     // SAFETY: only lifetimes change. `sink` and `observer` are used through a
     // `JobRef` alone, and `WaitForUsers` keeps this function from returning or
@@ -395,7 +412,18 @@ async fn fetch(
     permit: Option<OwnedSemaphorePermit>,
 ) {
     let begun = Instant::now();
-    let fetches = async { try_join_all(work.task.fetches(step)).await };
+    let fetches = async {
+        let mut tries = 0;
+        loop {
+            match try_join_all(work.task.fetches(step)).await {
+                Err(error) if error.is_transient() && tries < work.job.0.retries => {
+                    tries += 1;
+                    tokio::time::sleep(RETRY_PAUSE * tries).await;
+                }
+                outcome => break outcome,
+            }
+        }
+    };
     let fetching = std::panic::AssertUnwindSafe(fetches).catch_unwind();
     let outcome = tokio::select! {
         outcome = fetching => outcome,
@@ -416,7 +444,14 @@ async fn fetch(
                 bytes,
                 requests,
             };
-            if let Err(message) = guarded(|| work.job.0.observer.event(&event)) {
+            let told = guarded(|| {
+                let state = &work.job.0;
+                let name = state.tasks.get(work.number).0.name();
+                let time = begun.elapsed();
+                state.tell(work.number, &name, (StepKind::Fetch, begun, time), bytes);
+                state.observer.event(&event);
+            });
+            if let Err(message) = told {
                 TaskFailure::Panic(message)
             } else {
                 let mut progress = work.progress.lock();
@@ -476,6 +511,12 @@ impl Work {
                     }
                 }
             }
+            Work::Calls(turn) => {
+                if let Some(turn) = turn.run(TURN, || !shared.queue.is_empty()) {
+                    shared.queue.put(Work::Calls(turn));
+                }
+            }
+            Work::Leave => {}
         }
     }
 }
@@ -499,6 +540,7 @@ impl Running {
             {
                 pass.fetched();
             }
+            let bytes = progress.pass.as_ref().map_or(0, Pass::bytes);
             drop(progress);
             if state.stop.is_cancelled() {
                 return;
@@ -510,6 +552,7 @@ impl Running {
                 &self.task,
                 (step, fetched),
                 &mut machine,
+                (worker, bytes),
             ) {
                 return;
             }
@@ -536,9 +579,34 @@ impl State<'_> {
         task: &Task,
         (step, fetched): (usize, Vec<Fetched>),
         machine: &mut Machine,
+        (worker, bytes): (usize, u64),
     ) -> bool {
         let (stage, _) = self.tasks.get(number);
-        let made = guarded(|| machine.step(task, step, fetched, &shared.pool, self.sink.memory()));
+        let name = stage.name();
+        let event = Event::TaskStarted {
+            task: self.first + number,
+            array: &name,
+            worker,
+            bytes,
+        };
+        let begun = Instant::now();
+        let (decode, program) = (machine.stats.decode, machine.stats.program);
+        let decoded = machine.stats.read.decoded_bytes;
+        let made = guarded(|| {
+            self.observer.event(&event);
+            machine.step(task, step, fetched, &shared.pool, self.sink.memory())?;
+            let (decode, program) = (
+                machine.stats.decode.saturating_sub(decode),
+                machine.stats.program.saturating_sub(program),
+            );
+            let decoded = machine.stats.read.decoded_bytes - decoded;
+            if decoded > 0 {
+                self.tell(number, &name, (StepKind::Decode, begun, decode), decoded);
+            }
+            let after = begun + decode;
+            self.tell(number, &name, (StepKind::Compute, after, program), 0);
+            Ok(())
+        });
         match made {
             Ok(Ok(())) => return true,
             Ok(Err(Stop::Error(error))) => self.fail(error),
@@ -556,7 +624,8 @@ impl State<'_> {
         let mut machine = Machine::default();
         for step in 0..task.n_steps() {
             let stopped = self.stop.is_cancelled();
-            if stopped || !self.step(shared, number, task, (step, Vec::new()), &mut machine) {
+            let none = (step, Vec::new());
+            if stopped || !self.step(shared, number, task, none, &mut machine, (worker, 0)) {
                 return;
             }
         }
@@ -630,6 +699,7 @@ impl State<'_> {
             time,
         } = finished;
         let begun = Instant::now();
+        let bytes = buffers.iter().map(|buffer| buffer.len() as u64).sum();
         for (output, buffer) in stage.outputs.iter().zip(buffers) {
             match guarded(|| self.sink.write(output.number, &region, &buffer)) {
                 Ok(Ok(())) => {}
@@ -654,9 +724,33 @@ impl State<'_> {
             worker,
             time: time + written,
         };
-        if let Err(message) = guarded(|| self.observer.event(&event)) {
+        let told = guarded(|| {
+            if bytes > 0 {
+                self.tell(number, &name, (StepKind::Write, begun, written), bytes);
+            }
+            self.observer.event(&event);
+        });
+        if let Err(message) = told {
             self.fail(task_error(&stage, &region, TaskFailure::Panic(message)));
         }
+    }
+
+    /// Tells of a step: its kind, when it began, how long it took.
+    fn tell(
+        &self,
+        number: usize,
+        array: &str,
+        (kind, started, time): (StepKind, Instant, Duration),
+        bytes: u64,
+    ) {
+        self.observer.event(&Event::TaskStep {
+            task: self.first + number,
+            array,
+            kind,
+            started,
+            time,
+            bytes,
+        });
     }
 
     /// Keeps the first error and stops the job.

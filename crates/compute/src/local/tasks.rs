@@ -80,6 +80,12 @@ impl TaskList {
         self.groups.iter().any(|group| group.stage.reads())
     }
 
+    /// The arrays that each stage makes, and how many tasks make them.
+    pub(super) fn stages(&self) -> impl Iterator<Item = (String, usize)> + '_ {
+        let groups = self.groups.iter();
+        groups.map(|group| (group.stage.name(), group.parts.n_chunks()))
+    }
+
     /// Stage and pixels of task `number`.
     pub(super) fn get(&self, number: usize) -> (&Arc<Stage>, Region) {
         let group = self.groups.partition_point(|group| group.first <= number) - 1;

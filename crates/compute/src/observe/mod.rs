@@ -1,11 +1,30 @@
 //! Watching a job: events while it runs, and a report when it is done.
 
+mod job;
+mod layer;
+mod monitor;
+mod notebook;
+pub(crate) mod process;
 mod progress;
+mod report;
+mod ring;
+mod snapshot;
+mod span;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+pub use job::{JobSnapshot, JobState, MapSnapshot};
+pub(crate) use layer::Layer;
+pub use layer::{LayerSnapshot, Steps};
+pub(crate) use monitor::set_lane;
+pub use monitor::{ErrorRecord, Footprint, LaneSnapshot, Monitor, SpanCursor, StoreGauge};
+pub use notebook::NotebookProgress;
 pub use progress::ProgressBar;
+pub(crate) use progress::call_bar;
+pub use report::{PerformanceReport, layer_colour, lines, step_colour, task_stream};
+pub use snapshot::{ClusterSnapshot, MemorySnapshot, WorkerSnapshot};
+pub use span::{Span, StepKind};
 
 use crate::region::Region;
 use crate::repr::binary_bytes;
@@ -45,6 +64,39 @@ pub enum Event<'a> {
         bytes: u64,
         /// Requests that were made.
         requests: u64,
+    },
+    /// A stage consists of so many tasks; comes before any of them.
+    StagePlanned {
+        /// The arrays that it makes.
+        array: &'a str,
+        /// Tasks that make them.
+        tasks: usize,
+    },
+    /// A worker's thread begins with a task; told on that thread.
+    TaskStarted {
+        /// Number of the task.
+        task: usize,
+        /// The arrays that it makes.
+        array: &'a str,
+        /// Worker that does it.
+        worker: usize,
+        /// Memory that it was let in with.
+        bytes: u64,
+    },
+    /// A step of a task is over; told on the thread that did it.
+    TaskStep {
+        /// Number of the task.
+        task: usize,
+        /// The arrays that the task makes.
+        array: &'a str,
+        /// What was done.
+        kind: StepKind,
+        /// When it began.
+        started: Instant,
+        /// How long it took.
+        time: Duration,
+        /// Bytes that were moved.
+        bytes: u64,
     },
     /// A task's chunks are written.
     TaskDone {

@@ -71,8 +71,16 @@ impl Observer for ProgressBar {
             }
             Event::TaskDone { .. } => self.bar.inc(1),
             Event::JobDone { .. } => self.bar.finish(),
+            _ => {}
         }
     }
+}
+
+/// A bar for submitted functions.
+pub(crate) fn call_bar(len: usize) -> indicatif::ProgressBar {
+    let bar = ProgressBar::new().bar;
+    bar.set_length(len as u64);
+    bar
 }
 
 #[cfg(test)]

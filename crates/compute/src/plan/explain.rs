@@ -114,7 +114,8 @@ impl Tree {
     }
 }
 
-fn describe(node: &NodeRef) -> String {
+/// One line on what a node does.
+pub(crate) fn describe(node: &NodeRef) -> String {
     let schema = node.schema();
     let dtype = schema.dtype;
     match node.op() {

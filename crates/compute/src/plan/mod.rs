@@ -15,6 +15,7 @@ mod wire;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+pub(crate) use explain::describe;
 pub use func::{Arg, Binary, Func, Unary};
 pub use key::Key;
 pub(crate) use needs::input_regions;

@@ -10,7 +10,7 @@ use crate::attrs::{Attrs, attr_text};
 use crate::coords::Coords;
 use crate::cube::Cube;
 
-const STYLE: &str = "<style>.dc{font:13px sans-serif;max-width:60em}.dc table{border-collapse:collapse;margin:.3em 0}\
+pub(super) const STYLE: &str = "<style>.dc{font:13px sans-serif;max-width:60em}.dc table{border-collapse:collapse;margin:.3em 0}\
 .dc td,.dc th{text-align:left;padding:.15em .8em .15em 0;vertical-align:top;font-weight:normal}\
 .dc th{color:#666}.dc summary{cursor:pointer;font-weight:bold}.dc code{white-space:pre-wrap}</style>";
 
@@ -141,7 +141,7 @@ fn error_html(out: &mut String, error: Option<&crate::error::Error>) {
 }
 
 /// Text that a browser shows as it is.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,10 +1,12 @@
 //! How arrays and cubes look: text like xarray's, and HTML.
 
+mod cluster;
 mod html;
 mod text;
 mod values;
 
-pub(crate) use html::{array_html, cube_html};
+pub(crate) use cluster::{client_html, cluster_html};
+pub(crate) use html::{array_html, cube_html, escape};
 pub(crate) use text::{array_text, cube_text};
 
 /// `27.74 MiB`, as dask shows sizes.

@@ -51,11 +51,27 @@ impl Log {
 /// What goes wrong, and at which pixel.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    FetchFails { at: Vec<usize>, transient: bool },
-    DecodeFails { at: Vec<usize> },
-    FetchPanics { at: Vec<usize> },
-    DecodePanics { at: Vec<usize> },
-    ProjectPanics { at: Vec<usize> },
+    FetchFails {
+        at: Vec<usize>,
+        transient: bool,
+    },
+    /// In passing, so many times.
+    FetchFailsTimes {
+        at: Vec<usize>,
+        times: Arc<AtomicUsize>,
+    },
+    DecodeFails {
+        at: Vec<usize>,
+    },
+    FetchPanics {
+        at: Vec<usize>,
+    },
+    DecodePanics {
+        at: Vec<usize>,
+    },
+    ProjectPanics {
+        at: Vec<usize>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -232,6 +248,16 @@ impl ChunkSource for Pattern {
                         SourceError::message("s3://bucket/red.tif: connection reset")
                             .transient(*transient),
                     );
+                }
+                Some(Fault::FetchFailsTimes { at, times }) if Pattern::hits(&region, at) => {
+                    let left = times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                        left.checked_sub(1)
+                    });
+                    if left.is_ok() {
+                        return Err(
+                            SourceError::message("s3://bucket/red.tif: slow down").transient(true)
+                        );
+                    }
                 }
                 Some(Fault::FetchPanics { at }) if Pattern::hits(&region, at) => {
                     panic!("fetching was too much")
