@@ -4,7 +4,7 @@
 //! put together, so that a picture of a million tasks is no larger than one of
 //! a hundred.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ pub(crate) struct Feed {
 #[derive(Default)]
 struct State {
     cursor: SpanCursor,
-    spans: VecDeque<Span>,
+    stream: Stream,
     view: Option<(Instant, Arc<View>)>,
     drawn: Option<(u64, String)>,
 }
@@ -67,24 +67,14 @@ impl Feed {
         let monitor = self.watch.monitor();
         let new = monitor.spans(&mut state.cursor);
         for span in new {
-            gather(&mut state.spans, span);
+            state.stream.put(span);
         }
         let snapshot = self.watch.snapshot();
         let now = u64::try_from(monitor.epoch().elapsed().as_nanos()).unwrap_or(u64::MAX);
         // After the work is done its stream stays in sight.
-        let ends = state.spans.iter().map(|span| span.start + span.time);
-        let last = ends.max().unwrap_or(now);
-        let end = now.min(last + WINDOW / 4).max(1);
+        let end = now.min(state.stream.end() + WINDOW / 4).max(1);
         let from = end.saturating_sub(WINDOW);
-        while state
-            .spans
-            .front()
-            .is_some_and(|span| span.start + span.time < from)
-            || state.spans.len() > MAX_SPANS
-        {
-            state.spans.pop_front();
-        }
-        let mut spans: Vec<Span> = state.spans.iter().copied().collect();
+        let mut spans = state.stream.since(from);
         if spans.len() > MAX_DRAWN {
             spans.sort_by_key(|span| std::cmp::Reverse(span.time));
             spans.truncate(MAX_DRAWN);
@@ -117,25 +107,110 @@ impl Feed {
     }
 }
 
-/// Puts a step in, or lengthens one that it continues.
-fn gather(spans: &mut VecDeque<Span>, span: Span) {
-    let same = |other: &Span| {
-        other.layer == span.layer
-            && other.kind == span.kind
-            && other.worker == span.worker
-            && other.thread == span.thread
-    };
-    // The latest of many threads lie close together.
-    let before = spans.iter_mut().rev().take(64).find(|other| same(other));
-    if let Some(before) = before
-        && span.start <= before.start + before.time + GAP
-    {
-        let end = (before.start + before.time).max(span.start + span.time);
-        before.time = end.saturating_sub(before.start);
-        before.bytes += span.bytes;
-        return;
+/// The steps of the last seconds, as coarse as they are drawn.
+#[derive(Default)]
+struct Stream {
+    spans: VecDeque<Span>,
+    /// Short steps of each thread within one pixel, until the next one begins.
+    open: HashMap<(Option<u16>, u16), Pixel>,
+}
+
+/// Steps of one thread that share a pixel.
+struct Pixel {
+    index: u64,
+    start: u64,
+    end: u64,
+    /// One for each layer and kind, with their time in all.
+    sums: Vec<Span>,
+}
+
+impl Pixel {
+    /// What took the most of it, over the whole of it.
+    fn close(self) -> Option<Span> {
+        let bytes = self.sums.iter().map(|span| span.bytes).sum();
+        let most = self.sums.into_iter().max_by_key(|span| span.time)?;
+        Some(Span {
+            start: self.start,
+            time: self.end - self.start,
+            bytes,
+            ..most
+        })
     }
-    spans.push_back(span);
+}
+
+impl Stream {
+    fn put(&mut self, span: Span) {
+        let lane = (span.worker, span.thread);
+        let index = span.start / GAP;
+        if self
+            .open
+            .get(&lane)
+            .is_none_or(|pixel| pixel.index != index)
+        {
+            let before = self.open.insert(
+                lane,
+                Pixel {
+                    index,
+                    start: span.start,
+                    end: span.start,
+                    sums: Vec::new(),
+                },
+            );
+            if let Some(span) = before.and_then(Pixel::close) {
+                self.append(span);
+            }
+        }
+        let Some(pixel) = self.open.get_mut(&lane) else {
+            return;
+        };
+        pixel.start = pixel.start.min(span.start);
+        pixel.end = pixel.end.max(span.start + span.time);
+        let same = |sum: &&mut Span| sum.layer == span.layer && sum.kind == span.kind;
+        match pixel.sums.iter_mut().find(same) {
+            Some(sum) => {
+                sum.time += span.time;
+                sum.bytes += span.bytes;
+            }
+            None => pixel.sums.push(span),
+        }
+    }
+
+    /// Puts a step in, or lengthens the one that it goes on with.
+    fn append(&mut self, span: Span) {
+        let lane = |other: &&mut Span| (other.worker, other.thread) == (span.worker, span.thread);
+        // The latest of all threads lie close together.
+        let before = self.spans.iter_mut().rev().take(256).find(lane);
+        if let Some(before) = before
+            && (before.layer, before.kind) == (span.layer, span.kind)
+            && span.start <= before.start + before.time + GAP
+        {
+            let end = (before.start + before.time).max(span.start + span.time);
+            before.time = end.saturating_sub(before.start);
+            before.bytes += span.bytes;
+            return;
+        }
+        self.spans.push_back(span);
+        if self.spans.len() > MAX_SPANS {
+            self.spans.pop_front();
+        }
+    }
+
+    /// When the last step ended.
+    fn end(&self) -> u64 {
+        let open = self.open.values().map(|pixel| pixel.end);
+        let closed = self.spans.iter().map(|span| span.start + span.time);
+        closed.chain(open).max().unwrap_or(0)
+    }
+
+    /// What went on since `from`.
+    fn since(&mut self, from: u64) -> Vec<Span> {
+        self.spans.retain(|span| span.start + span.time >= from);
+        let open = self.open.values().filter_map(|pixel| {
+            let sums = pixel.sums.clone();
+            Pixel { sums, ..*pixel }.close()
+        });
+        self.spans.iter().copied().chain(open).collect()
+    }
 }
 
 #[cfg(test)]
@@ -144,23 +219,46 @@ mod tests {
 
     use super::*;
 
+    fn span(i: u64, kind: StepKind, time: u64) -> Span {
+        Span {
+            start: i * 1000,
+            time,
+            layer: 0,
+            worker: Some(0),
+            thread: u16::try_from(i % 4).unwrap(),
+            kind,
+            task: i,
+            bytes: 1,
+        }
+    }
+
     #[test]
     fn a_million_short_steps_are_few_long_ones() {
-        let mut spans = VecDeque::new();
-        for i in 0..1_000_000u64 {
-            let span = Span {
-                start: i * 1000,
-                time: 500,
-                layer: 0,
-                worker: Some(0),
-                thread: u16::try_from(i % 4).unwrap(),
-                kind: StepKind::Compute,
-                task: i,
-                bytes: 1,
-            };
-            gather(&mut spans, span);
+        let mut stream = Stream::default();
+        for i in 0..1_000_000 {
+            stream.put(span(i, StepKind::Compute, 500));
         }
-        assert_eq!(spans.len(), 4);
+        let spans = stream.since(0);
+        assert!(spans.len() <= 8, "{}", spans.len());
         assert_eq!(spans.iter().map(|span| span.bytes).sum::<u64>(), 1_000_000);
+    }
+
+    #[test]
+    fn a_pixel_has_the_colour_of_what_took_most_of_it() {
+        let mut stream = Stream::default();
+        for i in 0..1_000_000 {
+            let step = if i % 8 < 4 {
+                span(i, StepKind::Decode, 900)
+            } else {
+                span(i, StepKind::Compute, 50)
+            };
+            stream.put(step);
+        }
+        let spans = stream.since(0);
+        assert!(spans.iter().all(|span| span.kind == StepKind::Decode));
+        // Steps longer than a pixel stay as they are.
+        stream.put(span(2_000_000, StepKind::Compute, 10 * GAP));
+        let last = stream.since(2_000_000_000);
+        assert_eq!((last.len(), last[0].time), (1, 10 * GAP));
     }
 }

@@ -105,6 +105,7 @@ impl Call {
             calls: Arc::clone(&self.calls),
             epoch: self.calls.epoch(),
             stop: None,
+            counted: true,
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Head {
     pub(super) epoch: u64,
     /// Used when the call is cancelled while it runs.
     pub(super) stop: Option<CancelToken>,
+    /// Whether it is a task; a job counts its own, and tells its own errors.
+    pub(super) counted: bool,
 }
 
 /// How a call stands.
@@ -166,6 +168,7 @@ impl<T: Send + Sync + 'static> Cell<T> {
             return false;
         }
         match &outcome {
+            _ if !self.head.counted => {}
             Ok(_) => layer.done(),
             Err(error) if error.is_cancelled() => layer.released(1),
             Err(error) => {
@@ -292,7 +295,7 @@ impl<T: Send + Sync + 'static> Run for Cell<T> {
 /// Nobody wants it any more.
 impl<T> Drop for Cell<T> {
     fn drop(&mut self) {
-        if self.state.get_mut().phase != Phase::Ended {
+        if self.state.get_mut().phase != Phase::Ended && self.head.counted {
             self.head.layer.released(1);
         }
     }

@@ -278,7 +278,6 @@ impl Client {
     fn head(&self, name: &str, key: Option<String>, stop: Option<CancelToken>) -> Head {
         let calls = self.0.core.calls();
         let layer = calls.monitor.layer(name);
-        layer.add_total(1);
         Head {
             number: calls.number(),
             key: key.map(String::into_boxed_str),
@@ -288,6 +287,7 @@ impl Client {
             calls: Arc::clone(calls),
             epoch: calls.epoch(),
             stop,
+            counted: false,
         }
     }
 

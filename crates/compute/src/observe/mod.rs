@@ -22,7 +22,7 @@ pub use monitor::{ErrorRecord, Footprint, LaneSnapshot, Monitor, SpanCursor, Sto
 pub use notebook::NotebookProgress;
 pub use progress::ProgressBar;
 pub(crate) use progress::call_bar;
-pub use report::{PerformanceReport, layer_colour, lines, step_colour, task_stream};
+pub use report::{PerformanceReport, Series, layer_colour, lines, step_colour, task_stream};
 pub use snapshot::{ClusterSnapshot, MemorySnapshot, WorkerSnapshot};
 pub use span::{Span, StepKind};
 

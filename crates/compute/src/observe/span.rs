@@ -76,7 +76,7 @@ impl Span {
         let worker = self.worker.map_or(NOBODY, |worker| worker.min(NOBODY - 1));
         let who = u64::from(self.layer) << 32
             | u64::from(worker) << 20
-            | u64::from(self.thread & 0xffff) << 4
+            | u64::from(self.thread) << 4
             | self.kind.number() as u64;
         [self.start, self.time, who, self.task, self.bytes]
     }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::chunk_picture::chunk_picture;
 use super::text::{labels, lazy_table, shortened};
 use super::{binary_bytes, values};
 use crate::array::DataArray;
@@ -78,12 +79,14 @@ fn pixels_html(out: &mut String, array: &DataArray) {
         );
         return;
     }
-    out.push_str("<table><tr><th></th><th>Array</th><th>Chunk</th></tr>");
+    out.push_str("<table><tr><td><table><tr><th></th><th>Array</th><th>Chunk</th></tr>");
     for (key, whole, chunk) in lazy_table(array) {
         let _ = write!(out, "<tr><th>{key}</th><td>{}</td>", escape(&whole));
         let _ = write!(out, "<td>{}</td></tr>", escape(&chunk.unwrap_or_default()));
     }
-    out.push_str("</table>");
+    out.push_str("</table></td><td>");
+    out.push_str(&chunk_picture(array.chunks()));
+    out.push_str("</td></tr></table>");
 }
 
 fn section(out: &mut String, title: &str, count: usize, open: bool) {

@@ -1,5 +1,6 @@
 //! How arrays and cubes look: text like xarray's, and HTML.
 
+mod chunk_picture;
 mod cluster;
 mod html;
 mod text;

@@ -73,7 +73,7 @@ impl Graph {
         let (width, height) = stack(&ranks, &mut places);
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" class=\"graph\" role=\"img\" font-family=\"sans-serif\" font-size=\"11\">\
-             <style>.graph{{max-width:100%;height:auto;color:#222}}@media (prefers-color-scheme:dark){{.graph{{color:#ddd}}}}</style>"
+             <style>.graph{{color-scheme:light dark;max-width:100%;height:auto;color:#222}}@media (prefers-color-scheme:dark){{.graph{{color:#ddd}}}}</style>"
         );
         for &(from, to) in &self.edges {
             let (a, b) = (&places[from], &places[to]);
@@ -251,7 +251,8 @@ fn draw(svg: &mut String, graph_box: &GraphBox, place: &Place) {
         let shift = f64::from(depth) * 4.0;
         let _ = write!(
             svg,
-            "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"{radius}\" fill=\"{fill}\" fill-opacity=\".18\" stroke=\"{fill}\"/>",
+            // Opaque below the tint, so that what lies behind does not show.
+            "<g transform=\"translate({:.1} {:.1})\"><rect width=\"{2:.1}\" height=\"{3:.1}\" rx=\"{radius}\" fill=\"Canvas\"/><rect width=\"{2:.1}\" height=\"{3:.1}\" rx=\"{radius}\" fill=\"{fill}\" fill-opacity=\".18\" stroke=\"{fill}\"/></g>",
             place.x + shift,
             place.y - shift,
             place.width,

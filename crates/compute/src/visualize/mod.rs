@@ -72,7 +72,7 @@ impl Graph {
             let chunks = count(schema.chunks.n_chunks(), "chunk");
             at.insert(Arc::as_ptr(node), graph.boxes.len());
             graph.boxes.push(GraphBox {
-                title: shortened(&describe(node)),
+                title: title(node),
                 lines: vec![shape, chunks],
                 kind: kind(node),
                 count: schema.chunks.n_chunks(),
@@ -141,7 +141,7 @@ impl Graph {
                     }
                 }
                 graph.boxes.push(GraphBox {
-                    title: shortened(&describe(node)),
+                    title: title(node),
                     lines: vec![tuple(&grid.index(chunk))],
                     kind: kind(node),
                     count: 1,
@@ -208,6 +208,17 @@ fn kind(node: &NodeRef) -> BoxKind {
         Op::Memory(_) => BoxKind::Memory,
         _ => BoxKind::Function,
     }
+}
+
+/// What a node does, without the type and shape that stand below.
+fn title(node: &NodeRef) -> String {
+    let schema = node.schema();
+    let text = describe(node);
+    let text = text
+        .strip_suffix(&format!(" -> {}", schema.dtype))
+        .unwrap_or(&text);
+    let tail = format!(" {} {}", schema.dtype, tuple(&schema.shape));
+    shortened(text.strip_suffix(&tail).unwrap_or(text))
 }
 
 fn shortened(text: &str) -> String {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-pub use svg::{layer_colour, lines, step_colour, task_stream};
+pub use svg::{Series, layer_colour, lines, step_colour, task_stream};
 
 use super::{ClusterSnapshot, Span, SpanCursor};
 use crate::error::{Error, Result};

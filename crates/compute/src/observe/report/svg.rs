@@ -121,9 +121,12 @@ pub fn task_stream(spans: &[Span], from: u64, to: u64, name: &dyn Fn(u32) -> Str
     svg
 }
 
-/// How some quantities went: `(seconds, value)`, each line with name and colour.
+/// A line of a picture: its name, its colour, and `(seconds, value)` points.
+pub type Series<'a> = (&'a str, &'a str, Vec<(f64, f64)>);
+
+/// How some quantities went. `show` writes a value for people.
 #[allow(clippy::cast_precision_loss, reason = "pixels of a picture")]
-pub fn lines(series: &[(&str, &str, Vec<(f64, f64)>)], show: &dyn Fn(f64) -> String) -> String {
+pub fn lines(series: &[Series<'_>], show: &dyn Fn(f64) -> String) -> String {
     const HEIGHT: f64 = 150.0;
     let points = || series.iter().flat_map(|(_, _, points)| points);
     let from = points().map(|p| p.0).fold(f64::INFINITY, f64::min);
