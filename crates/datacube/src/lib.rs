@@ -8,6 +8,7 @@
 mod admin;
 mod config;
 mod coords;
+pub mod dashboard;
 mod datacube;
 mod documents;
 mod error;

@@ -2,10 +2,10 @@
 //!
 //! evcxr, the Rust kernel of Jupyter, calls `evcxr_display` on the value of a
 //! cell and takes what it finds between two marks on standard output: tables for
-//! cubes and arrays, a picture for a [`Picture`].
+//! cubes, arrays, clusters and clients, a picture for a [`Picture`] or a graph.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use datacube_compute::{Cube, DataArray, default_engine};
+use datacube_compute::{Client, Cube, DataArray, LocalCluster, Svg, default_engine};
 
 use crate::export::{ExportOptions, Result, draw};
 use crate::plot::Picture;
@@ -56,6 +56,37 @@ impl Show for DataArray {
 
     fn content(&self) -> String {
         self.to_html()
+    }
+}
+
+impl Show for LocalCluster {
+    fn mime(&self) -> &'static str {
+        "text/html"
+    }
+
+    fn content(&self) -> String {
+        self.to_html()
+    }
+}
+
+impl Show for Client {
+    fn mime(&self) -> &'static str {
+        "text/html"
+    }
+
+    fn content(&self) -> String {
+        self.to_html()
+    }
+}
+
+/// What `visualize()` gives.
+impl Show for Svg {
+    fn mime(&self) -> &'static str {
+        "image/svg+xml"
+    }
+
+    fn content(&self) -> String {
+        self.as_str().to_owned()
     }
 }
 

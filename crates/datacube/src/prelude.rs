@@ -6,5 +6,5 @@ pub use crate::{
     Cube, DataArray, Datacube, DatasetQuery, GroupBy, HasGeoBox, LoadOptions, MatchOptions,
     S3Access, configure_s3_access,
 };
-pub use datacube_compute::{Engine, LocalCluster, Serial};
+pub use datacube_compute::{Client, Engine, LocalCluster, Serial};
 pub use datacube_geo::{BoundingBox, Crs, GeoBox, Geometry};
