@@ -3,10 +3,12 @@
 
 mod common;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::tiny;
+use datacube::compute::Serial;
 use datacube::geo::{Crs, GridSpec, Resolution, Shape2d};
 use datacube::model::DType;
 use datacube::ndarray::ArrayViewMut2;
@@ -275,6 +277,20 @@ fn what_cannot_be_read_is_told_and_left_out() {
         message.contains("patch_url") && message.contains("no token"),
         "{message}"
     );
+}
+
+#[test]
+fn a_load_can_be_ended_early() {
+    let (_folder, dc) = tiny::open();
+    // One task after the other, so that it is known how far it came.
+    let dc = dc.with_engine(Arc::new(Serial::new()));
+    let ended = red().progress_until(|_, total| {
+        assert!(total > 1);
+        ControlFlow::Break(())
+    });
+    let message = dc.load(ended).expect_err("ended").to_string();
+    assert!(message.contains("cancelled after 1 of"), "{message}");
+    assert!(dc.load(red()).is_ok(), "the next load is not touched");
 }
 
 #[test]

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use datacube_compute::{Compute, Cube, Engine, Event, Observer, RunReport, default_engine};
+use datacube_compute::{
+    CancelToken, Compute, Cube, Engine, Event, Observer, RunReport, default_engine,
+};
 use datacube_geo::GeoBox;
 use datacube_index::{ArchiveReport, Index, IndexExt, IndexInfo, InitOptions, InitOutcome, Query};
 use datacube_load::{Loader, LoaderOptions, S3Access, StoreRegistry, StoreStats};
@@ -520,10 +522,11 @@ impl Datacube {
             Some(progress) => progress,
             None => &(),
         };
-        let (cube, report) = Compute::new()
-            .engine(&*engine)
-            .observer(observer)
-            .cube(&planned)?;
+        let mut compute = Compute::new().engine(&*engine).observer(observer);
+        if let Some(progress) = &then.progress {
+            compute = compute.cancel(progress.cancel.clone());
+        }
+        let (cube, report) = compute.cube(&planned)?;
         if report.skipped.is_empty() {
             return Ok((cube, report));
         }
@@ -560,6 +563,7 @@ impl Then {
             is_lazy,
             progress: hears.map(|hears| ProgressObserver {
                 hears,
+                cancel: CancelToken::new(),
                 done: AtomicUsize::new(0),
                 total: AtomicUsize::new(0),
             }),
@@ -570,6 +574,8 @@ impl Then {
 /// Counts tasks for a caller's function.
 struct ProgressObserver {
     hears: ProgressHook,
+    /// Used where the function says that it is enough.
+    cancel: CancelToken,
     done: AtomicUsize,
     total: AtomicUsize,
 }
@@ -580,7 +586,9 @@ impl Observer for ProgressObserver {
             Event::JobStarted { tasks, .. } => self.total.store(*tasks, Ordering::Relaxed),
             Event::TaskDone { .. } => {
                 let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-                (self.hears.0)(done, self.total.load(Ordering::Relaxed));
+                if (self.hears.0)(done, self.total.load(Ordering::Relaxed)).is_break() {
+                    self.cancel.cancel();
+                }
             }
             _ => {}
         }

@@ -37,6 +37,14 @@ pub enum Error {
         /// What kind of CRS it is.
         kind: &'static str,
     },
+    /// Neither the name of a grid nor the description of one.
+    #[error(
+        "no grid is called {name:?}; there are albers_au_25, albers_africa_10, albers_africa_20, albers_africa_30, albers_africa_60 and web_ZOOM (0 to 30), or describe one as CRS;PIXEL;TILE, such as epsg:6933;10;9600"
+    )]
+    InvalidGridName {
+        /// What was given.
+        name: String,
+    },
     /// No representation of the CRS in the wanted form.
     #[error("{crs} cannot be written as {format}: {reason}")]
     CrsNotExpressible {

@@ -118,6 +118,69 @@ impl GridSpec {
             .with_flip(false, true))
     }
 
+    /// The grid of that name, or the one that the text describes.
+    ///
+    /// Names are those of the tools of the Open Data Cube: `albers_au_25` (100 km in
+    /// EPSG:3577), `albers_africa_10`, `_20`, `_30` and `_60` (96 km in EPSG:6933),
+    /// and `web_ZOOM`, the 256 pixels of web maps. A description is
+    /// `CRS;PIXEL;TILE`: `epsg:6933;10;9600`, or y before x `epsg:6933;-10x10;2000x3000`,
+    /// pixel sizes in units of the CRS and tiles in pixels; tile (0, 0) begins at 0, 0.
+    ///
+    /// DIFFERENCE: `albers_africa_60` has pixels of 60 m; odc-tools gives it 30 m.
+    ///
+    /// # Errors
+    /// [`Error::InvalidGridName`] with the names there are; as [`GridSpec::new`] for a
+    /// description.
+    ///
+    /// # Source
+    /// odc-tools, `odc/dscache/tools/tiling.py` (`GRIDS`, `parse_gridspec`).
+    ///
+    /// ```
+    /// use datacube_geo::GridSpec;
+    /// let grid = GridSpec::named("albers_africa_30")?;
+    /// assert_eq!((grid.tile_size().x, grid.tile_shape().rows), (96_000.0, 3200));
+    /// # Ok::<(), datacube_geo::Error>(())
+    /// ```
+    pub fn named(name: &str) -> Result<Self> {
+        let name = name.trim();
+        let tiles = |epsg: u32, side: f64, pixel: f64| {
+            let crs = Crs::from_epsg(epsg)?;
+            Self::from_tile_size(crs, Xy::new(side, side), Resolution::square(pixel))
+        };
+        let unknown = || Error::InvalidGridName {
+            name: name.to_owned(),
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "albers_au_25" => return tiles(3577, 100_000.0, 25.0),
+            "albers_africa_10" => return tiles(6933, 96_000.0, 10.0),
+            "albers_africa_20" => return tiles(6933, 96_000.0, 20.0),
+            "albers_africa_30" => return tiles(6933, 96_000.0, 30.0),
+            "albers_africa_60" => return tiles(6933, 96_000.0, 60.0),
+            web if web.starts_with("web_") => {
+                let zoom = web[4..].parse().ok().filter(|zoom| *zoom <= 30);
+                return Self::web_tiles(zoom.ok_or_else(unknown)?, 256);
+            }
+            _ => {}
+        }
+        let [crs, pixel, tile] = name.split(';').collect::<Vec<_>>()[..] else {
+            return Err(unknown());
+        };
+        let pair = |text: &str| -> Option<(f64, f64)> {
+            let number = |text: &str| text.trim().parse::<f64>().ok();
+            match text.split_once('x') {
+                Some((y, x)) => Some((number(y)?, number(x)?)),
+                None => number(text).map(|n| (n, n)),
+            }
+        };
+        let (mut y, x) = pair(pixel).ok_or_else(unknown)?;
+        if !pixel.contains('x') {
+            y = -y;
+        }
+        let (rows, cols) = pair(tile).ok_or_else(unknown)?;
+        let size = Xy::new(cols * x.abs(), rows * y.abs());
+        Self::from_tile_size(Crs::parse(crs)?, size, Resolution { x, y })
+    }
+
     /// The same tiles, the lower left corner of tile (0, 0) at `origin`.
     #[must_use]
     pub fn with_origin(mut self, origin: Xy) -> Self {
@@ -310,6 +373,37 @@ mod tests {
                 let tiles = grid.tiles(geobox.bounding_box()).expect("tiles");
                 assert_eq!(tiles, [(index, geobox)], "{grid:?}");
             }
+        }
+    }
+
+    #[test]
+    fn grids_by_name_and_by_description() {
+        let check = |name: &str, epsg: u32, rows: usize, cols: usize, x: f64, y: f64| {
+            let grid = GridSpec::named(name).expect(name);
+            assert_eq!(grid.crs().epsg(), Some(epsg), "{name}");
+            assert_eq!(grid.tile_shape(), Shape2d::new(rows, cols), "{name}");
+            assert_eq!(grid.resolution(), Resolution { x, y }, "{name}");
+        };
+        check("albers_au_25", 3577, 4000, 4000, 25.0, -25.0);
+        check(" ALBERS_AFRICA_60 ", 6933, 1600, 1600, 60.0, -60.0);
+        check("epsg:6933;10;9600", 6933, 9600, 9600, 10.0, -10.0);
+        check("epsg:6933;-10x20;2000x3000", 6933, 2000, 3000, 20.0, -10.0);
+        assert_eq!(
+            GridSpec::named("web_7").unwrap(),
+            GridSpec::web_tiles(7, 256).unwrap()
+        );
+        for name in [
+            "albers_au",
+            "web_",
+            "web_99",
+            "epsg:6933;10",
+            "epsg:6933;a;b",
+        ] {
+            let error = GridSpec::named(name).unwrap_err().to_string();
+            assert!(
+                error.contains(name) && error.contains("albers_au_25"),
+                "{error}"
+            );
         }
     }
 

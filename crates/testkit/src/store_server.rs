@@ -61,6 +61,8 @@ pub enum Fault {
     CutShort(usize),
     /// Serves the file after this time.
     Late(Duration),
+    /// Answers nothing and waits until the client gives up.
+    Never,
 }
 
 impl Fault {
@@ -274,6 +276,12 @@ impl Shared {
         match (self.rule)(asked) {
             None => {}
             Some(Fault::Late(time)) => std::thread::sleep(time),
+            Some(Fault::Never) => {
+                // Ends when the client closes the connection.
+                let _ = stream.set_read_timeout(None);
+                let _ = stream.read(&mut [0]);
+                return false;
+            }
             Some(Fault::Truncate(n)) => cut = Some(n),
             Some(Fault::CutShort(n)) => {
                 cut = Some(n);

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::Format;
+use super::{Format, StoreArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RasterCommand {
@@ -26,4 +26,6 @@ pub(crate) struct RasterInfoArgs {
     /// How to print
     #[arg(short, long, default_value = "yaml")]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) stores: StoreArgs,
 }

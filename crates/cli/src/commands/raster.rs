@@ -32,6 +32,7 @@ pub(crate) fn run(command: &RasterCommand) -> Result<ExitCode> {
 
 /// A file that cannot be read is told of, and does not stop the others.
 fn info(args: &RasterInfoArgs) -> Result<ExitCode> {
+    super::stores::configure(&args.stores)?;
     let is_listing = matches!(args.format, Format::Table | Format::Csv);
     let checksum = args.checksum.then_some("sha256");
     let mut rows = Rows::new(args.format, checksum.into_iter().chain(COLUMNS));

@@ -24,7 +24,11 @@ pub(super) fn build(
     let mut builder = Archive::builder(geobox.clone());
     builder.skip_broken(options.skip_broken_datasets.unwrap_or(false));
     let signer = options.patch_url.as_ref();
-    builder.signer(signer.map(|patch| patch.name_in(stores)));
+    let signer = signer.map(|patch| patch.name_in(stores));
+    if let Some(name) = &signer {
+        stores.check_signer(name)?;
+    }
+    builder.signer(signer);
     for variable in variables {
         match &variable.extra {
             None => {

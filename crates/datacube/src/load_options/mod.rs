@@ -9,6 +9,7 @@ mod query;
 mod signing;
 mod specs;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datacube_compute::{ChunkSize, Chunks};
@@ -281,7 +282,25 @@ impl LoadOptions {
 
     /// Hears (chunks done, chunks in all) while an eager load runs.
     #[must_use]
-    pub fn progress(mut self, hears: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
+    pub fn progress(self, hears: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
+        self.progress_until(move |done, total| {
+            hears(done, total);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// As [`LoadOptions::progress`]; [`ControlFlow::Break`] ends the load early:
+    /// chunks under way are given up, and the load is an error that says how far it
+    /// came.
+    ///
+    /// DIFFERENCE: where `progress_cbk` raises `TerminateCurrentLoad`, Python's
+    /// datacube gives back what it has, with an attribute that says so; half a cube
+    /// passes for a whole one too easily.
+    #[must_use]
+    pub fn progress_until(
+        mut self,
+        hears: impl Fn(usize, usize) -> ControlFlow<()> + Send + Sync + 'static,
+    ) -> Self {
         self.progress = Some(ProgressHook(Arc::new(hears)));
         self
     }

@@ -208,7 +208,7 @@ hook! {
 
 hook! {
     /// What hears how far a load is.
-    ProgressHook, dyn Fn(usize, usize) + Send + Sync
+    ProgressHook, dyn Fn(usize, usize) -> std::ops::ControlFlow<()> + Send + Sync
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub(super) enum Outcome {
     Refused(Refusal),
     /// No answer came, or not all of it.
     Broken(String),
+    /// There is no such host, so that asking again is in vain.
+    NoHost { host: String, problem: String },
 }
 
 /// What a server says that does not answer.

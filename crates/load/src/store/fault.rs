@@ -33,6 +33,16 @@ pub(super) fn explain(uri: &str, is_local: bool, error: object_store::Error, cal
             transient: true,
             source: Said(format!("{problem}{}", after(call))).into(),
         },
+        Outcome::NoHost { host, problem } => Error::Store {
+            uri: uri.to_owned(),
+            transient: false,
+            source: Said(format!(
+                "there is no host `{host}` ({problem}{}); check the address or the endpoint, and \
+                 that this machine reaches a name server",
+                after(call)
+            ))
+            .into(),
+        },
         Outcome::Fine => of_store(uri, is_local, error),
     }
 }

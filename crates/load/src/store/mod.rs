@@ -208,20 +208,9 @@ impl StoreRegistry {
     /// [`Error::InvalidRequest`] for a name that nobody registered here, else
     /// as [`StoreRegistry::locate`].
     pub fn locate_signed(&self, uri: &str, signer: &str) -> Result<Location> {
-        let signers = self.inner.signers.read();
-        let Some(found) = signers.get(signer).cloned() else {
-            let known: Vec<&str> = signers.keys().map(String::as_str).collect();
-            return Err(Error::invalid_for(
-                uri,
-                format!(
-                    "no signer `{signer}` is registered in this process; there are {}. A \
-                     function of your own has to be registered under its name wherever the plan \
-                     is carried out",
-                    known.join(", ")
-                ),
-            ));
-        };
-        drop(signers);
+        let found = self
+            .signer(signer)
+            .map_err(|problem| Error::invalid_for(uri, problem))?;
         let plain = self.inner.locate(uri)?;
         if plain.is_local() {
             return Ok(plain);
@@ -239,6 +228,26 @@ impl StoreRegistry {
             source,
             inner,
         ))
+    }
+
+    /// Checks that a signer of that name is registered here.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] with the names there are.
+    pub fn check_signer(&self, name: &str) -> Result<()> {
+        self.signer(name).map(drop).map_err(Error::invalid)
+    }
+
+    fn signer(&self, name: &str) -> std::result::Result<Signer, String> {
+        let signers = self.inner.signers.read();
+        signers.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = signers.keys().map(String::as_str).collect();
+            format!(
+                "no signer `{name}` is registered in this process; there are {}. A function of \
+                 your own has to be registered under its name wherever the plan is carried out",
+                known.join(", ")
+            )
+        })
     }
 
     /// Asks a server; an answer of more than `limit` bytes is an error.

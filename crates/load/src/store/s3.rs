@@ -53,6 +53,18 @@ pub(super) fn plan(access: &S3Access, environment: &Environment) -> Result<S3Pla
             "no profile `{name}` in the files of AWS (~/.aws/config, ~/.aws/credentials)"
         )));
     }
+    for endpoint in [&access.endpoint, &access.sts_endpoint]
+        .into_iter()
+        .flatten()
+    {
+        check_endpoint(endpoint).map_err(|problem| {
+            Error::invalid(format!(
+                "the endpoint `{}` {problem}; give a scheme and a host, such as \
+                 https://minio.example.org",
+                super::address::shown(endpoint)
+            ))
+        })?;
+    }
     let requester_pays = access
         .requester_pays
         .or_else(|| environment.requester_pays())
@@ -212,6 +224,23 @@ pub(super) async fn open(
     })
 }
 
+/// What is wrong with an endpoint, told before anything is asked of it.
+fn check_endpoint(endpoint: &str) -> std::result::Result<(), &'static str> {
+    let Ok(url) = url::Url::parse(endpoint) else {
+        return Err("is no URL");
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("is not of http or https");
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("names no host");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has more than a scheme, a host and a path");
+    }
+    Ok(())
+}
+
 /// `https://bucket.host` of `https://host`.
 fn hosted(endpoint: &str, bucket: &str) -> String {
     match endpoint.split_once("://") {
@@ -233,6 +262,30 @@ mod tests {
         let mut all = vec![("HOME", home.path().to_str().unwrap())];
         all.extend(variables);
         plan(access, &Environment::of(&all))
+    }
+
+    #[test]
+    fn endpoints_are_looked_at_before_they_are_used() {
+        let check = |endpoint: &str, problem: Option<&str>| {
+            assert_eq!(check_endpoint(endpoint).err(), problem, "{endpoint}");
+        };
+        check("https://minio.example.org", None);
+        check("http://127.0.0.1:9000/s3", None);
+        check("minio.example.org", Some("is no URL"));
+        check("minio:9000", Some("is not of http or https"));
+        check("s3://bucket", Some("is not of http or https"));
+        check(
+            "https://h/?x=1",
+            Some("has more than a scheme, a host and a path"),
+        );
+        let access = S3Access::default().with_endpoint("minio.example.org");
+        let text = plan(&access, &Environment::default())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("`minio.example.org` is no URL; give a scheme"),
+            "{text}"
+        );
     }
 
     #[test]

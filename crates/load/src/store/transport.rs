@@ -160,7 +160,14 @@ impl Transport {
         let response = match answer {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => {
-                watch.broken(&why_none(&error));
+                let problem = why_none(&error);
+                if watch.is_in_vain(&problem) {
+                    watch.counters.failed();
+                    let host = host.name.to_string();
+                    watch.end(Outcome::NoHost { host, problem });
+                    return Err(HttpError::new(HttpErrorKind::Unknown, error.without_url()));
+                }
+                watch.broken(&problem);
                 return Err(http_error(error));
             }
             Err(_) => {
@@ -260,6 +267,18 @@ impl Watch {
         if let Some(call) = &self.call {
             call.end(outcome);
         }
+    }
+
+    /// Whether a failed request will fail again: its host has no address, or the
+    /// name server has twice said that it does not know.
+    fn is_in_vain(&self, problem: &str) -> bool {
+        // hyper's words before those of the resolver.
+        if !problem.contains("dns error") {
+            return false;
+        }
+        let may_pass = problem.contains("Temporary failure") || problem.contains("try again");
+        let attempts = self.call.as_ref().map_or(1, |call| call.attempts());
+        !may_pass || attempts >= 2
     }
 
     fn broken(&self, problem: &str) {
