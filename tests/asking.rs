@@ -47,6 +47,25 @@ fn red() -> LoadOptions {
 }
 
 #[test]
+fn a_spectral_index_finds_its_bands_by_their_aliases() {
+    let (_folder, dc) = tiny::open();
+    let measured = load(&dc, tiny::options().measurements(["red", "nir"]));
+    let by_alias = load(&dc, tiny::options().measurements(["band_4", "band_5"]));
+    let ndvi = |cube: &Cube| {
+        let ndvi = cube.index("NDVI").unwrap_or_else(|error| panic!("{error}"));
+        let ndvi = ndvi.astype(DType::Float64).compute().expect("computed");
+        ndvi.to_vec::<f64>().expect("pixels")
+    };
+    let (measured, by_alias) = (ndvi(&measured), ndvi(&by_alias));
+    assert!(
+        measured
+            .iter()
+            .any(|value| value.is_finite() && *value != 0.0)
+    );
+    assert_same(&measured, &by_alias, "NDVI");
+}
+
+#[test]
 fn fuse_functions_by_name_and_by_value() {
     let (_folder, dc) = tiny::open();
     let all = || red().group_by(GroupBy::function(|_| "all".into()));

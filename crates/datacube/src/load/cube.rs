@@ -99,6 +99,10 @@ fn attributes(variable: &Variable<'_>, crs: Option<&str>) -> Attrs {
     for (name, value) in variable.measurement.attributes() {
         attrs.insert(name, value);
     }
+    // By these a spectral index finds its bands: a product may call red `band04`.
+    if !variable.measurement.aliases.is_empty() {
+        attrs.insert("aliases", variable.measurement.aliases.clone());
+    }
     if variable.scaled {
         for name in ["scale_factor", "add_offset", "flags_definition"] {
             attrs.remove(name);
