@@ -166,8 +166,8 @@ fn a_signer_that_nobody_knows_is_told_when_the_load_is_planned() {
 
 #[test]
 fn google_is_asked_for_the_object_by_its_whole_name() {
-    // Google's names of objects are one segment of the path, slashes and all.
-    let server = server(&["/bucket/folder%2Fa.tif"], |_| None);
+    // Google's names of objects are one segment of the path, slashes and dots escaped.
+    let server = server(&["/bucket/folder%2Fa%2Etif"], |_| None);
     let url = server.url();
     let public = [("GOOGLE_BASE_URL", &url[..]), ("GS_NO_SIGN_REQUEST", "YES")];
     reads(&public, &["gs://bucket/folder/a.tif"]);
@@ -175,7 +175,7 @@ fn google_is_asked_for_the_object_by_its_whole_name() {
     assert!(
         asked
             .iter()
-            .all(|asked| asked.path == "/bucket/folder%2Fa.tif"),
+            .all(|asked| asked.path == "/bucket/folder%2Fa%2Etif"),
         "{asked:?}"
     );
     assert!(
