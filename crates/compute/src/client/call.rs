@@ -300,16 +300,32 @@ fn failed<E: Into<AnyError>>(error: E) -> CallFailure {
 }
 
 /// The last name of a path that is no closure: `inc` of `app::inc`, `main` of
-/// `app::main::{{closure}}`.
+/// `app::main::{{closure}}`, `len` of `core::str::<impl str>::len`.
 fn short_name<F>() -> &'static str {
-    let name = type_name::<F>();
-    // What stands in brackets is no part of the path.
-    let path = name.split('<').next().unwrap_or(name);
-    let mut names = path.rsplit("::").filter(|name| !name.starts_with('{'));
-    names
-        .next()
-        .filter(|name| !name.is_empty())
-        .unwrap_or("call")
+    let path = type_name::<F>();
+    let mut name = "call";
+    let mut start = 0;
+    let mut depth = 0_usize;
+    let ends = path.bytes().chain(*b"::").enumerate();
+    let mut before = b' ';
+    for (at, byte) in ends {
+        match byte {
+            b'<' => depth += 1,
+            // `->` closes nothing.
+            b'>' if before != b'-' => depth = depth.saturating_sub(1),
+            b':' if depth == 0 => {
+                let part = path.get(start..at).unwrap_or_default();
+                let part = part.split('<').next().unwrap_or_default();
+                if !part.is_empty() && !part.starts_with('{') {
+                    name = part;
+                }
+                start = at + 1;
+            }
+            _ => {}
+        }
+        before = byte;
+    }
+    name
 }
 
 /// Hashes with blake3, so that a key is the same in every process.
@@ -337,6 +353,8 @@ mod tests {
     #[test]
     fn functions_have_names() {
         assert_eq!(name_of(&str::len), "len");
+        assert_eq!(name_of(&Vec::<fn(u8) -> u8>::len), "len");
+        assert_eq!(name_of(&std::mem::size_of::<u8>), "size_of");
         assert_eq!(name_of(&|| 1), "functions_have_names");
     }
 }
