@@ -14,7 +14,7 @@ use crate::region::Region;
 /// Pixels of a canonical block at most; part of the meaning of reductions.
 const BLOCK: usize = 1 << 20;
 /// Lanes of a reduction along the last axis; part of the meaning too.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// A reduction and the shape that it reduces.
 #[derive(Clone, Copy, Debug)]

@@ -9,20 +9,26 @@
 //! are put together in order; that is what lets the sum of a row use the whole
 //! width of the machine.
 
+mod cumulate;
 mod geometry;
+mod kind;
 mod order;
+mod pixels;
+mod place;
+mod planes;
 mod run;
 mod state;
+mod windows;
 
 use std::sync::Arc;
 
 use datacube_model::DType;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use cumulate::Cumulate;
 pub(crate) use geometry::Geometry;
-pub(crate) use run::{
-    Accumulate, Cumulate, accumulators, combine, reduce_whole, state_bytes, windows, words,
-};
+pub(crate) use run::{Accumulate, accumulators, combine, reduce_whole, state_bytes, words};
+pub(crate) use windows::windows;
 
 use crate::error::{Error, Result};
 

@@ -7,7 +7,7 @@ use datacube_model::DType;
 use half::f16;
 
 use super::geometry::Geometry;
-use super::run::{Load, store};
+use super::pixels::{Load, store};
 use super::state::{EMPTY, Value, Wide};
 use super::{ReduceOp, Role};
 use crate::kernels::{self, Axis, Sample, Sorter};

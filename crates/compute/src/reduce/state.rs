@@ -4,21 +4,19 @@
 //! Pixels come as the widest type of their kind (f64, i64, u64). Sums of floats
 //! keep what rounding loses in a second number and are rounded once, at the end.
 
+use super::planes::{Part, Parts};
 use super::{Reduce, ReduceOp};
 
 /// The widest type of a kind of pixels.
-pub(super) trait Wide: Copy + PartialOrd + Send + 'static {
+pub(super) trait Wide: Part + PartialOrd {
     const ZERO: Self;
     fn is_nan(self) -> bool;
     fn float(self) -> f64;
-    /// The bits, of integers.
-    fn bits(self) -> u64;
-    fn of_bits(bits: u64) -> Self;
     fn value(self) -> Value;
 }
 
 macro_rules! wide {
-    ($t:ty, $value:ident, $nan:expr, $bits:expr, $of:expr) => {
+    ($t:ty, $value:ident, $nan:expr) => {
         impl Wide for $t {
             const ZERO: $t = 0 as $t;
             #[inline(always)]
@@ -34,13 +32,6 @@ macro_rules! wide {
                 self as f64
             }
             #[inline(always)]
-            fn bits(self) -> u64 {
-                $bits(self)
-            }
-            #[inline(always)]
-            fn of_bits(bits: u64) -> $t {
-                $of(bits)
-            }
             fn value(self) -> Value {
                 Value::$value(self)
             }
@@ -48,9 +39,9 @@ macro_rules! wide {
     };
 }
 
-wide!(f64, Float, f64::is_nan, f64::to_bits, f64::from_bits);
-wide!(i64, Int, |_| false, i64::cast_unsigned, u64::cast_signed);
-wide!(u64, UInt, |_| false, |x| x, |x| x);
+wide!(f64, Float, f64::is_nan);
+wide!(i64, Int, |_| false);
+wide!(u64, UInt, |_| false);
 
 /// A result, before it takes the type of the array.
 #[derive(Clone, Copy, Debug)]
@@ -63,21 +54,24 @@ pub(super) enum Value {
 
 /// What is kept for a pixel of the result.
 pub(super) trait State<W: Wide>: Copy + Send + 'static {
+    /// Numbers that it consists of; each kind lies in a plane of its own where
+    /// there are many states.
+    type Parts: Parts;
+
     /// Of no pixel.
     fn new() -> Self;
-    /// Takes `x`, which is at position `at` of the reduced axis.
+    /// Takes `x`, which is at position `at` of the reduced axis. Without branches
+    /// and checks where that can be, so that neighbours are taken at a time: no
+    /// count of pixels comes near the end of a u64.
     fn push(&mut self, x: W, at: u64, skipna: bool);
     /// Takes what comes after.
     fn merge(&mut self, later: &Self);
     /// The result.
     fn finish(&self, reduce: &Reduce) -> Result<Value, &'static str>;
-    /// The state as words, and back.
-    fn words(&self) -> [u64; WORDS];
-    fn of_words(words: &[u64]) -> Self;
+    /// The state as its parts, and back.
+    fn parts(self) -> Self::Parts;
+    fn of_parts(parts: Self::Parts) -> Self;
 }
-
-/// Words of any state.
-pub(super) const WORDS: usize = 5;
 
 /// What reductions without a value for nothing say.
 pub(super) const EMPTY: &str = "a reduction of no pixels has no value; select at least one, or use a reduction that has a value for none, such as `sum` or `count`";
@@ -139,6 +133,7 @@ impl Exact {
     }
 
     /// Rounded once. Infinity and NaN are found in the plain sum.
+    #[inline(always)]
     fn round(self) -> f64 {
         let sum = self.high + self.low;
         if self.high.is_finite() && !sum.is_nan() {
@@ -157,6 +152,8 @@ pub(super) struct FloatSum {
 }
 
 impl<W: Wide> State<W> for FloatSum {
+    type Parts = (f64, f64, u64);
+
     fn new() -> Self {
         FloatSum {
             sum: Exact::ZERO,
@@ -169,7 +166,7 @@ impl<W: Wide> State<W> for FloatSum {
         let skip = skipna && x.is_nan();
         let x = if skip { 0.0 } else { x.float() };
         self.sum.add(x);
-        self.n += u64::from(!skip);
+        self.n = self.n.wrapping_add(u64::from(!skip));
     }
 
     fn merge(&mut self, later: &Self) {
@@ -178,6 +175,7 @@ impl<W: Wide> State<W> for FloatSum {
     }
 
     #[allow(clippy::cast_precision_loss, reason = "a count of pixels")]
+    #[inline(always)]
     fn finish(&self, reduce: &Reduce) -> Result<Value, &'static str> {
         let sum = self.sum.round();
         Ok(Value::Float(match reduce.op {
@@ -187,23 +185,16 @@ impl<W: Wide> State<W> for FloatSum {
         }))
     }
 
-    fn words(&self) -> [u64; WORDS] {
-        [
-            self.sum.high.to_bits(),
-            self.sum.low.to_bits(),
-            self.n,
-            0,
-            0,
-        ]
+    #[inline(always)]
+    fn parts(self) -> Self::Parts {
+        (self.sum.high, self.sum.low, self.n)
     }
 
-    fn of_words(words: &[u64]) -> Self {
+    #[inline(always)]
+    fn of_parts((high, low, n): Self::Parts) -> Self {
         FloatSum {
-            sum: Exact {
-                high: f64::from_bits(words[0]),
-                low: f64::from_bits(words[1]),
-            },
-            n: words[2],
+            sum: Exact { high, low },
+            n,
         }
     }
 }
@@ -213,29 +204,34 @@ impl<W: Wide> State<W> for FloatSum {
 pub(super) struct IntSum(u64);
 
 impl<W: Wide> State<W> for IntSum {
+    type Parts = (u64,);
+
     fn new() -> Self {
         IntSum(0)
     }
 
     #[inline(always)]
     fn push(&mut self, x: W, _: u64, _: bool) {
-        self.0 = self.0.wrapping_add(x.bits());
+        self.0 = self.0.wrapping_add(x.word());
     }
 
     fn merge(&mut self, later: &Self) {
         self.0 = self.0.wrapping_add(later.0);
     }
 
+    #[inline(always)]
     fn finish(&self, _: &Reduce) -> Result<Value, &'static str> {
-        Ok(W::of_bits(self.0).value())
+        Ok(W::of_word(self.0).value())
     }
 
-    fn words(&self) -> [u64; WORDS] {
-        [self.0, 0, 0, 0, 0]
+    #[inline(always)]
+    fn parts(self) -> Self::Parts {
+        (self.0,)
     }
 
-    fn of_words(words: &[u64]) -> Self {
-        IntSum(words[0])
+    #[inline(always)]
+    fn of_parts((sum,): Self::Parts) -> Self {
+        IntSum(sum)
     }
 }
 
@@ -247,16 +243,17 @@ pub(super) struct FloatProduct {
 }
 
 impl<W: Wide> State<W> for FloatProduct {
+    type Parts = (f64, u64);
+
     fn new() -> Self {
         FloatProduct { product: 1.0, n: 0 }
     }
 
     #[inline(always)]
     fn push(&mut self, x: W, _: u64, skipna: bool) {
-        if !(skipna && x.is_nan()) {
-            self.product *= x.float();
-            self.n += 1;
-        }
+        let skip = skipna && x.is_nan();
+        self.product *= if skip { 1.0 } else { x.float() };
+        self.n = self.n.wrapping_add(u64::from(!skip));
     }
 
     fn merge(&mut self, later: &Self) {
@@ -264,6 +261,7 @@ impl<W: Wide> State<W> for FloatProduct {
         self.n += later.n;
     }
 
+    #[inline(always)]
     fn finish(&self, reduce: &Reduce) -> Result<Value, &'static str> {
         Ok(Value::Float(if self.n < reduce.min_count {
             f64::NAN
@@ -272,15 +270,14 @@ impl<W: Wide> State<W> for FloatProduct {
         }))
     }
 
-    fn words(&self) -> [u64; WORDS] {
-        [self.product.to_bits(), self.n, 0, 0, 0]
+    #[inline(always)]
+    fn parts(self) -> Self::Parts {
+        (self.product, self.n)
     }
 
-    fn of_words(words: &[u64]) -> Self {
-        FloatProduct {
-            product: f64::from_bits(words[0]),
-            n: words[1],
-        }
+    #[inline(always)]
+    fn of_parts((product, n): Self::Parts) -> Self {
+        FloatProduct { product, n }
     }
 }
 
@@ -289,29 +286,34 @@ impl<W: Wide> State<W> for FloatProduct {
 pub(super) struct IntProduct(u64);
 
 impl<W: Wide> State<W> for IntProduct {
+    type Parts = (u64,);
+
     fn new() -> Self {
         IntProduct(1)
     }
 
     #[inline(always)]
     fn push(&mut self, x: W, _: u64, _: bool) {
-        self.0 = self.0.wrapping_mul(x.bits());
+        self.0 = self.0.wrapping_mul(x.word());
     }
 
     fn merge(&mut self, later: &Self) {
         self.0 = self.0.wrapping_mul(later.0);
     }
 
+    #[inline(always)]
     fn finish(&self, _: &Reduce) -> Result<Value, &'static str> {
-        Ok(W::of_bits(self.0).value())
+        Ok(W::of_word(self.0).value())
     }
 
-    fn words(&self) -> [u64; WORDS] {
-        [self.0, 0, 0, 0, 0]
+    #[inline(always)]
+    fn parts(self) -> Self::Parts {
+        (self.0,)
     }
 
-    fn of_words(words: &[u64]) -> Self {
-        IntProduct(words[0])
+    #[inline(always)]
+    fn of_parts((product,): Self::Parts) -> Self {
+        IntProduct(product)
     }
 }
 
@@ -325,6 +327,8 @@ pub(super) struct Spread {
 }
 
 impl<W: Wide> State<W> for Spread {
+    type Parts = (f64, f64, f64, f64, u64);
+
     fn new() -> Self {
         Spread {
             sum: Exact::ZERO,
@@ -341,7 +345,7 @@ impl<W: Wide> State<W> for Spread {
         self.sum.add(x);
         self.squares.add(square);
         self.squares.low += error;
-        self.n += u64::from(!skip);
+        self.n = self.n.wrapping_add(u64::from(!skip));
     }
 
     fn merge(&mut self, later: &Self) {
@@ -351,6 +355,7 @@ impl<W: Wide> State<W> for Spread {
     }
 
     #[allow(clippy::cast_precision_loss, reason = "a count of pixels")]
+    #[inline(always)]
     fn finish(&self, reduce: &Reduce) -> Result<Value, &'static str> {
         let n = self.n as f64;
         let ddof = f64::from(reduce.ddof);
@@ -381,236 +386,26 @@ impl<W: Wide> State<W> for Spread {
         }))
     }
 
-    fn words(&self) -> [u64; WORDS] {
-        [
-            self.sum.high.to_bits(),
-            self.sum.low.to_bits(),
-            self.squares.high.to_bits(),
-            self.squares.low.to_bits(),
+    #[inline(always)]
+    fn parts(self) -> Self::Parts {
+        (
+            self.sum.high,
+            self.sum.low,
+            self.squares.high,
+            self.squares.low,
             self.n,
-        ]
+        )
     }
 
-    fn of_words(words: &[u64]) -> Self {
-        let exact = |at: usize| Exact {
-            high: f64::from_bits(words[at]),
-            low: f64::from_bits(words[at + 1]),
-        };
+    #[inline(always)]
+    fn of_parts((high, low, squares_high, squares_low, n): Self::Parts) -> Self {
         Spread {
-            sum: exact(0),
-            squares: exact(2),
-            n: words[4],
-        }
-    }
-}
-
-/// The smallest or largest; of equals the one met first.
-#[derive(Clone, Copy)]
-pub(super) struct Extreme<W, const LARGEST: bool> {
-    best: W,
-    /// Nothing yet, a value, or NaN where NaN counts.
-    found: Found,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Found {
-    /// No pixel.
-    Nothing,
-    /// Pixels, all of them left out.
-    Skipped,
-    Value,
-    Nan,
-}
-
-impl Found {
-    fn word(self) -> u64 {
-        match self {
-            Found::Nothing => 0,
-            Found::Skipped => 1,
-            Found::Value => 2,
-            Found::Nan => 3,
-        }
-    }
-
-    fn of_word(word: u64) -> Found {
-        match word {
-            0 => Found::Nothing,
-            1 => Found::Skipped,
-            2 => Found::Value,
-            _ => Found::Nan,
-        }
-    }
-}
-
-impl<W: Wide, const LARGEST: bool> State<W> for Extreme<W, LARGEST> {
-    fn new() -> Self {
-        Extreme {
-            best: W::ZERO,
-            found: Found::Nothing,
-        }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, x: W, _: u64, skipna: bool) {
-        if x.is_nan() {
-            if !skipna {
-                self.found = Found::Nan;
-            } else if self.found == Found::Nothing {
-                self.found = Found::Skipped;
-            }
-            return;
-        }
-        let better = if LARGEST {
-            x > self.best
-        } else {
-            x < self.best
-        };
-        match self.found {
-            Found::Value if better => self.best = x,
-            Found::Nothing | Found::Skipped => {
-                self.best = x;
-                self.found = Found::Value;
-            }
-            _ => {}
-        }
-    }
-
-    fn merge(&mut self, later: &Self) {
-        match later.found {
-            Found::Value => State::<W>::push(self, later.best, 0, true),
-            Found::Nan => self.found = Found::Nan,
-            Found::Skipped if self.found == Found::Nothing => self.found = Found::Skipped,
-            Found::Nothing | Found::Skipped => {}
-        }
-    }
-
-    fn finish(&self, reduce: &Reduce) -> Result<Value, &'static str> {
-        match self.found {
-            Found::Value => Ok(self.best.value()),
-            Found::Nothing if reduce.empty_is_nan => Ok(Value::Float(f64::NAN)),
-            Found::Skipped | Found::Nan => Ok(Value::Float(f64::NAN)),
-            Found::Nothing => Err(EMPTY),
-        }
-    }
-
-    fn words(&self) -> [u64; WORDS] {
-        [self.best.bits(), self.found.word(), 0, 0, 0]
-    }
-
-    fn of_words(words: &[u64]) -> Self {
-        Extreme {
-            best: W::of_bits(words[0]),
-            found: Found::of_word(words[1]),
-        }
-    }
-}
-
-/// What is compared to find a place.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Pick {
-    Smallest,
-    Largest,
-    First,
-    Last,
-}
-
-/// A pixel and where it was: first, last, smallest, largest.
-#[derive(Clone, Copy)]
-pub(super) struct Place<W, const PICK: u8> {
-    best: W,
-    at: u64,
-    found: Found,
-}
-
-/// [`Pick`] as a parameter of a type.
-pub(super) const SMALLEST: u8 = 0;
-pub(super) const LARGEST: u8 = 1;
-pub(super) const FIRST: u8 = 2;
-pub(super) const LAST: u8 = 3;
-
-impl<W: Wide, const PICK: u8> Place<W, PICK> {
-    const KIND: Pick = match PICK {
-        SMALLEST => Pick::Smallest,
-        LARGEST => Pick::Largest,
-        FIRST => Pick::First,
-        _ => Pick::Last,
-    };
-
-    /// Whether a value later found elsewhere takes the place of this one.
-    #[inline(always)]
-    fn loses_to(&self, x: W, at: u64, nan: bool) -> bool {
-        match (self.found, Self::KIND) {
-            (Found::Nothing | Found::Skipped, _) => true,
-            (_, Pick::First) => at < self.at,
-            (_, Pick::Last) => at > self.at,
-            // The first NaN is where numpy finds both extremes.
-            (Found::Nan, _) => nan && at < self.at,
-            (Found::Value, _) if nan => true,
-            (Found::Value, Pick::Smallest) => x < self.best || (x == self.best && at < self.at),
-            (Found::Value, Pick::Largest) => x > self.best || (x == self.best && at < self.at),
-        }
-    }
-}
-
-impl<W: Wide, const PICK: u8> State<W> for Place<W, PICK> {
-    fn new() -> Self {
-        Place {
-            best: W::ZERO,
-            at: 0,
-            found: Found::Nothing,
-        }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, x: W, at: u64, skipna: bool) {
-        let nan = x.is_nan();
-        if nan && skipna {
-            if self.found == Found::Nothing {
-                self.found = Found::Skipped;
-            }
-        } else if self.loses_to(x, at, nan) {
-            *self = Place {
-                best: x,
-                at,
-                found: if nan { Found::Nan } else { Found::Value },
-            };
-        }
-    }
-
-    fn merge(&mut self, later: &Self) {
-        match later.found {
-            Found::Nothing => {}
-            Found::Skipped if self.found == Found::Nothing => self.found = Found::Skipped,
-            Found::Skipped => {}
-            Found::Value | Found::Nan => {
-                if self.loses_to(later.best, later.at, later.found == Found::Nan) {
-                    *self = *later;
-                }
-            }
-        }
-    }
-
-    fn finish(&self, reduce: &Reduce) -> Result<Value, &'static str> {
-        let place = matches!(Self::KIND, Pick::Smallest | Pick::Largest);
-        match self.found {
-            Found::Nothing if reduce.empty_is_nan && !place => Ok(Value::Float(f64::NAN)),
-            Found::Nothing => Err(EMPTY),
-            Found::Skipped if place => Err(ALL_NAN),
-            Found::Skipped => Ok(Value::Float(f64::NAN)),
-            Found::Value | Found::Nan if place => Ok(Value::Int(self.at.cast_signed())),
-            Found::Value | Found::Nan => Ok(self.best.value()),
-        }
-    }
-
-    fn words(&self) -> [u64; WORDS] {
-        [self.best.bits(), self.at, self.found.word(), 0, 0]
-    }
-
-    fn of_words(words: &[u64]) -> Self {
-        Place {
-            best: W::of_bits(words[0]),
-            at: words[1],
-            found: Found::of_word(words[2]),
+            sum: Exact { high, low },
+            squares: Exact {
+                high: squares_high,
+                low: squares_low,
+            },
+            n,
         }
     }
 }
@@ -620,29 +415,34 @@ impl<W: Wide, const PICK: u8> State<W> for Place<W, PICK> {
 pub(super) struct Number(u64);
 
 impl<W: Wide> State<W> for Number {
+    type Parts = (u64,);
+
     fn new() -> Self {
         Number(0)
     }
 
     #[inline(always)]
     fn push(&mut self, x: W, _: u64, _: bool) {
-        self.0 += u64::from(!x.is_nan());
+        self.0 = self.0.wrapping_add(u64::from(!x.is_nan()));
     }
 
     fn merge(&mut self, later: &Self) {
         self.0 += later.0;
     }
 
+    #[inline(always)]
     fn finish(&self, _: &Reduce) -> Result<Value, &'static str> {
         Ok(Value::Int(self.0.cast_signed()))
     }
 
-    fn words(&self) -> [u64; WORDS] {
-        [self.0, 0, 0, 0, 0]
+    #[inline(always)]
+    fn parts(self) -> Self::Parts {
+        (self.0,)
     }
 
-    fn of_words(words: &[u64]) -> Self {
-        Number(words[0])
+    #[inline(always)]
+    fn of_parts((number,): Self::Parts) -> Self {
+        Number(number)
     }
 }
 
@@ -654,6 +454,8 @@ pub(super) struct Truths {
 }
 
 impl<W: Wide> State<W> for Truths {
+    type Parts = (bool, bool);
+
     fn new() -> Self {
         Truths {
             zero: false,
@@ -673,6 +475,7 @@ impl<W: Wide> State<W> for Truths {
         self.other |= later.other;
     }
 
+    #[inline(always)]
     fn finish(&self, reduce: &Reduce) -> Result<Value, &'static str> {
         Ok(Value::Bool(match reduce.op {
             ReduceOp::Any => self.other,
@@ -680,30 +483,33 @@ impl<W: Wide> State<W> for Truths {
         }))
     }
 
-    fn words(&self) -> [u64; WORDS] {
-        [u64::from(self.zero), u64::from(self.other), 0, 0, 0]
+    #[inline(always)]
+    fn parts(self) -> Self::Parts {
+        (self.zero, self.other)
     }
 
-    fn of_words(words: &[u64]) -> Self {
-        Truths {
-            zero: words[0] != 0,
-            other: words[1] != 0,
-        }
+    #[inline(always)]
+    fn of_parts((zero, other): Self::Parts) -> Self {
+        Truths { zero, other }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::Role;
+    use super::super::planes::WORDS;
     use super::*;
 
-    fn of<S: State<f64>>(op: ReduceOp, values: &[f64]) -> f64 {
+    pub(in crate::reduce) fn of<S: State<f64>>(op: ReduceOp, values: &[f64]) -> f64 {
         let mut state = S::new();
         for (at, &x) in (0..).zip(values) {
             state.push(x, at, true);
         }
         let reduce = Reduce::new(op, vec![Role::Reduce]);
-        match S::of_words(&state.words()).finish(&reduce).unwrap() {
+        let mut words = [0; WORDS];
+        state.parts().write_words(&mut words);
+        let state = S::of_parts(S::Parts::of_words(&words));
+        match state.finish(&reduce).unwrap() {
             Value::Float(value) => value,
             Value::Int(value) => value as f64,
             other => panic!("{other:?}"),
@@ -724,20 +530,5 @@ mod tests {
         let values = [1e9 + 1.0, 1e9 + 2.0, 1e9 + 3.0, 1e9 + 4.0];
         assert_eq!(of::<Spread>(ReduceOp::Var, &values), 1.25);
         assert_eq!(of::<Spread>(ReduceOp::Std, &[0.1, 0.1, 0.1]), 0.0);
-    }
-
-    #[test]
-    fn places() {
-        let values = [f64::NAN, 3.0, 1.0, 3.0, 1.0];
-        assert_eq!(of::<Place<f64, SMALLEST>>(ReduceOp::ArgMin, &values), 2.0);
-        assert_eq!(of::<Place<f64, LARGEST>>(ReduceOp::ArgMax, &values), 1.0);
-        assert_eq!(of::<Place<f64, FIRST>>(ReduceOp::First, &values), 3.0);
-        assert_eq!(of::<Place<f64, LAST>>(ReduceOp::Last, &values), 1.0);
-        let mut late = Place::<f64, LARGEST>::new();
-        late.push(3.0, 9, true);
-        let mut early = Place::<f64, LARGEST>::new();
-        early.push(3.0, 4, true);
-        late.merge(&early);
-        assert_eq!(late.at, 4);
     }
 }

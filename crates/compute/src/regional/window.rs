@@ -9,7 +9,7 @@ use super::Block;
 use crate::error::{Error, Result};
 use crate::plan::Schema;
 use crate::reduce::{self, Reduce, ReduceOp, Role};
-use crate::region::Region;
+use crate::region::{Region, c_strides};
 
 /// Places of a window at most.
 const MAX_PLACES: usize = 1 << 20;
@@ -139,40 +139,59 @@ impl Window {
         64
     }
 
+    /// Row after row of the result, a piece at a time, takes all of its places
+    /// before the next, so that what is kept of a window stays in the cache.
     pub(super) fn run(&self, block: &Block<'_>, region: &Region, out: &mut [u8]) {
         let reduce = self.reduce();
         let result = reduce.op.result(block.dtype).unwrap_or(block.dtype);
-        let mut states = reduce::windows(&reduce, block.dtype, region.len());
-        for place in self.footprint.places(region.ndim()) {
-            // The part of the result whose place lies within the array.
-            let shifted = |range: &std::ops::Range<usize>, by: isize| {
-                range.start.checked_add_signed(by).unwrap_or(0)
-                    ..range.end.checked_add_signed(by).unwrap_or(0)
-            };
-            let from: Vec<_> = region
-                .ranges()
-                .iter()
-                .zip(&place)
-                .map(|(range, &by)| shifted(range, by))
-                .collect();
-            let from = Region::new(from).intersect(&block.region);
-            if from.is_empty() {
-                continue;
+        let size = block.dtype.size();
+        let mut states = reduce::windows(&reduce, block.dtype);
+        let places = self.footprint.places(region.ndim());
+        let strides = c_strides(&block.region.shape());
+        let Some((inner, outer)) = region.ranges().split_last() else {
+            states.begin(1);
+            states.push_row(0, block.pixels);
+            states.finish(self.min_periods, result, out);
+            return;
+        };
+        let inside = &block.region.ranges()[outer.len()];
+        let width = inner.len() * result.size();
+        let mut index: Vec<usize> = outer.iter().map(|range| range.start).collect();
+        for out in out.chunks_exact_mut(width.max(1)) {
+            let pieces = inner.clone().step_by(states.most());
+            let most = states.most() * result.size();
+            for (start, out) in pieces.zip(out.chunks_mut(most)) {
+                let end = start + out.len() / result.size();
+                states.begin(end - start);
+                for place in &places {
+                    // Where the row of this place is, if it lies in the array.
+                    let row = (index.iter().zip(place))
+                        .zip(block.region.ranges().iter().zip(&strides))
+                        .try_fold(0, |row, ((&at, &by), (range, stride))| {
+                            let at = at.checked_add_signed(by)?;
+                            range
+                                .contains(&at)
+                                .then(|| row + (at - range.start) * stride)
+                        });
+                    let by = place[outer.len()];
+                    let shifted = |at: usize| at.saturating_add_signed(by);
+                    let from = shifted(start).max(inside.start)..shifted(end).min(inside.end);
+                    let Some(row) = row.filter(|_| !from.is_empty()) else {
+                        continue;
+                    };
+                    let at = from.start.saturating_add_signed(-by) - start;
+                    let pixels = row + from.start - inside.start;
+                    states.push_row(at, &block.pixels[pixels * size..][..from.len() * size]);
+                }
+                states.finish(self.min_periods, result, out);
             }
-            let to: Vec<_> = from
-                .ranges()
-                .iter()
-                .zip(&place)
-                .map(|(range, &by)| shifted(range, -by))
-                .collect();
-            let to = Region::new(to);
-            let size = block.dtype.size();
-            let row = to.shape().last().copied().unwrap_or(1);
-            let rows = super::Rows::new(&block.region, &from).zip(super::Rows::new(region, &to));
-            for (from, to) in rows {
-                states.push_row(to, &block.pixels[from * size..][..row * size]);
+            for axis in (0..outer.len()).rev() {
+                index[axis] += 1;
+                if index[axis] < outer[axis].end {
+                    break;
+                }
+                index[axis] = outer[axis].start;
             }
         }
-        states.finish(self.min_periods, result, out);
     }
 }
