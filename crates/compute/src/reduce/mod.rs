@@ -10,6 +10,7 @@
 //! width of the machine.
 
 mod cumulate;
+mod exact;
 mod geometry;
 mod kind;
 mod order;

@@ -4,6 +4,7 @@
 //! Pixels come as the widest type of their kind (f64, i64, u64). Sums of floats
 //! keep what rounding loses in a second number and are rounded once, at the end.
 
+use super::exact::{Exact, two_product};
 use super::planes::{Part, Parts};
 use super::{Reduce, ReduceOp};
 
@@ -76,73 +77,6 @@ pub(super) trait State<W: Wide>: Copy + Send + 'static {
 /// What reductions without a value for nothing say.
 pub(super) const EMPTY: &str = "a reduction of no pixels has no value; select at least one, or use a reduction that has a value for none, such as `sum` or `count`";
 pub(super) const ALL_NAN: &str = "all pixels are NaN along the dimension, so none is the smallest or largest; fill them first, or leave such pixels out";
-
-/// `a + b`, and what rounding took off.
-///
-/// # Source
-/// D. E. Knuth, The Art of Computer Programming 2, section 4.2.2 (two-sum).
-#[inline(always)]
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    let part = sum - a;
-    (sum, (a - (sum - part)) + (b - part))
-}
-
-/// `a * b`, and what rounding took off.
-///
-/// # Source
-/// T. J. Dekker, A floating-point technique for extending the available
-/// precision, 1971.
-#[inline(always)]
-fn two_product(a: f64, b: f64) -> (f64, f64) {
-    let split = |x: f64| {
-        let scaled = x * 134_217_729.0;
-        let high = scaled - (scaled - x);
-        (high, x - high)
-    };
-    let product = a * b;
-    let ((a1, a0), (b1, b0)) = (split(a), split(b));
-    let error = ((a1 * b1 - product) + a1 * b0 + a0 * b1) + a0 * b0;
-    // Numbers near the largest cannot be split; their product is what it is.
-    (product, if error.is_finite() { error } else { 0.0 })
-}
-
-/// A sum and what rounding took off it.
-#[derive(Clone, Copy)]
-struct Exact {
-    high: f64,
-    low: f64,
-}
-
-impl Exact {
-    const ZERO: Exact = Exact {
-        high: 0.0,
-        low: 0.0,
-    };
-
-    #[inline(always)]
-    fn add(&mut self, x: f64) {
-        let (sum, error) = two_sum(self.high, x);
-        self.high = sum;
-        self.low += error;
-    }
-
-    fn merge(&mut self, other: &Exact) {
-        self.add(other.high);
-        self.low += other.low;
-    }
-
-    /// Rounded once. Infinity and NaN are found in the plain sum.
-    #[inline(always)]
-    fn round(self) -> f64 {
-        let sum = self.high + self.low;
-        if self.high.is_finite() && !sum.is_nan() {
-            sum
-        } else {
-            self.high
-        }
-    }
-}
 
 /// Sum and mean of floats, and mean of integers.
 #[derive(Clone, Copy)]
