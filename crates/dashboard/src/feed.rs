@@ -204,11 +204,13 @@ impl Stream {
 
     /// What went on since `from`.
     fn since(&mut self, from: u64) -> Vec<Span> {
-        self.spans.retain(|span| span.start + span.time >= from);
+        let is_later = |span: &Span| span.start + span.time >= from;
+        self.spans.retain(is_later);
         let open = self.open.values().filter_map(|pixel| {
             let sums = pixel.sums.clone();
             Pixel { sums, ..*pixel }.close()
         });
+        let open = open.filter(is_later);
         self.spans.iter().copied().chain(open).collect()
     }
 }
