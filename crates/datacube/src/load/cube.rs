@@ -99,9 +99,16 @@ fn attributes(variable: &Variable<'_>, crs: Option<&str>) -> Attrs {
     for (name, value) in variable.measurement.attributes() {
         attrs.insert(name, value);
     }
-    // By these a spectral index finds its bands: a product may call red `band04`.
-    if !variable.measurement.aliases.is_empty() {
-        attrs.insert("aliases", variable.measurement.aliases.clone());
+    // By these a spectral index finds its bands: a product may call red `band04`,
+    // and so may who asks.
+    let measurement = variable.measurement;
+    let others: Vec<String> = std::iter::once(&measurement.name)
+        .chain(&measurement.aliases)
+        .filter(|name| **name != variable.name)
+        .cloned()
+        .collect();
+    if !others.is_empty() {
+        attrs.insert("aliases", others);
     }
     if variable.scaled {
         for name in ["scale_factor", "add_offset", "flags_definition"] {
