@@ -47,7 +47,7 @@ mod program;
 mod reduce;
 mod region;
 pub mod regional;
-mod repr;
+pub mod repr;
 mod serial;
 mod sink;
 mod source;

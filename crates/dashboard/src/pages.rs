@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use crate::feed::View;
-use crate::sections::{PAGES, escape};
+use datacube_compute::repr::escape;
+
+use crate::sections::PAGES;
 
 /// The page called `name`; `None` if there is none.
 pub(crate) fn page(name: &str, view: &View) -> Option<String> {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use datacube_compute::observe::{
     ClusterSnapshot, JobSnapshot, LayerSnapshot, MapSnapshot, layer_colour, task_stream,
 };
+use datacube_compute::repr::{binary_bytes, escape};
 
 use crate::feed::View;
 
@@ -48,34 +49,6 @@ pub(crate) const PAGES: &[(&str, &str, &[Section])] = &[
     ),
     ("info", "Info", &[("info", "", info)]),
 ];
-
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[allow(clippy::cast_precision_loss, reason = "shown to a few digits")]
-fn bytes(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "kiB", "MiB", "GiB", "TiB"] {
-        if value < 1024.0 || unit == "TiB" {
-            let digits = if unit == "B" { 0 } else { 2 };
-            return format!("{value:.digits$} {unit}");
-        }
-        value /= 1024.0;
-    }
-    String::new()
-}
 
 /// `1 234 567`, with spaces that do not break.
 fn count(n: u64) -> String {
@@ -133,7 +106,12 @@ fn tiles(view: &View) -> String {
         &format!("{} / {threads}", info.executing()),
         "threads at work",
     );
-    tile(&mut out, "", &bytes(info.memory.in_flight), "in flight");
+    tile(
+        &mut out,
+        "",
+        &binary_bytes(info.memory.in_flight),
+        "in flight",
+    );
     tile(
         &mut out,
         "",
@@ -141,7 +119,12 @@ fn tiles(view: &View) -> String {
         "waiting for stores",
     );
     if let Some(resident) = info.memory.resident {
-        tile(&mut out, "", &bytes(resident), "memory of the process");
+        tile(
+            &mut out,
+            "",
+            &binary_bytes(resident),
+            "memory of the process",
+        );
     }
     let class = if info.n_errors > 0 { "bad" } else { "" };
     tile(&mut out, class, &count(failed.max(info.n_errors)), "errors");
@@ -185,7 +168,7 @@ fn progress(view: &View) -> String {
             percent(layer.released, layer.total),
             layer.seconds.compute,
             layer.seconds.decode,
-            bytes(layer.bytes.fetch)
+            binary_bytes(layer.bytes.fetch)
         );
     }
     out.push_str("</tbody></table>");
@@ -211,7 +194,7 @@ fn stream(view: &View) -> String {
 
 fn memory(view: &View) -> String {
     let info = &view.snapshot;
-    let limit = |limit: Option<u64>| limit.map_or_else(|| "no limit".to_owned(), bytes);
+    let limit = |limit: Option<u64>| limit.map_or_else(|| "no limit".to_owned(), binary_bytes);
     let mut out = String::from(
         "<table class=\"wide\"><thead><tr><th>Worker</th><th class=\"n\">Tasks in hand</th><th class=\"n\">Limit</th><th class=\"bar\"></th></tr></thead><tbody>",
     );
@@ -227,7 +210,7 @@ fn memory(view: &View) -> String {
             out,
             "<tr><td class=\"name\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"bar\"><span class=\"track\"><span class=\"{class}\" style=\"width:{part:.1}%\"></span></span></td></tr>",
             escape(name),
-            bytes(used),
+            binary_bytes(used),
             limit(of)
         );
     };
@@ -244,9 +227,9 @@ fn memory(view: &View) -> String {
     let _ = write!(
         out,
         "<p class=\"quiet\">Chunk buffers {}, results of running jobs {}, being fetched {}.</p>",
-        bytes(memory.buffers),
-        bytes(memory.results),
-        bytes(memory.in_flight)
+        binary_bytes(memory.buffers),
+        binary_bytes(memory.results),
+        binary_bytes(memory.in_flight)
     );
     out
 }
@@ -268,7 +251,7 @@ fn stores(view: &View) -> String {
             count(store.requests),
             count(store.retries),
             count(store.failures),
-            bytes(store.bytes)
+            binary_bytes(store.bytes)
         );
     }
     out.push_str("</tbody></table>");
@@ -406,7 +389,7 @@ fn workers(view: &View) -> String {
                 thread.seconds,
                 count(thread.done),
                 thread.busy,
-                bytes(thread.bytes)
+                binary_bytes(thread.bytes)
             );
         }
     }
@@ -463,7 +446,9 @@ fn info(view: &View) -> String {
         ("Threads", threads.to_string()),
         (
             "Memory limit",
-            info.memory.limit.map_or_else(|| "none".to_owned(), bytes),
+            info.memory
+                .limit
+                .map_or_else(|| "none".to_owned(), binary_bytes),
         ),
         (
             "CPU time",

@@ -3,6 +3,7 @@
 //! Integers of one byte are worked out in float16, of two in float32, wider
 //! ones in float64, as numpy does; floats keep their type.
 
+use super::operators::binary_methods;
 use super::{DataArray, Operand};
 use crate::ops;
 use crate::plan::{Binary, Unary};
@@ -48,21 +49,7 @@ unary! {
     isfinite = IsFinite: "Whether a pixel is neither NaN nor an infinity; always for integers.";
 }
 
-macro_rules! binary {
-    ($($name:ident = $op:ident: $doc:literal;)*) => {
-        impl DataArray {
-            $(
-                #[doc = $doc]
-                #[must_use]
-                pub fn $name(&self, other: impl Into<Operand>) -> DataArray {
-                    ops::binary(Binary::$op, &self.into(), &other.into())
-                }
-            )*
-        }
-    };
-}
-
-binary! {
+binary_methods! {
     arctan2 = Arctan2: "The angle of the point `(other, self)`, in radians: `self` is y.";
     hypot = Hypot: "`sqrt(self ** 2 + other ** 2)`, without overflow on the way.";
     fmod = Fmod: "What the division truncated towards zero leaves, with the sign of `self`; `%` has that of the divisor. 0 for an integer divisor of 0.";

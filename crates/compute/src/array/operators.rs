@@ -37,7 +37,8 @@ impl<S: Into<Scalar>> From<S> for Operand {
     }
 }
 
-macro_rules! methods {
+/// Methods of two operands.
+macro_rules! binary_methods {
     ($($name:ident = $op:ident: $doc:literal;)*) => {
         impl DataArray {
             $(
@@ -51,7 +52,9 @@ macro_rules! methods {
     };
 }
 
-methods! {
+pub(super) use binary_methods;
+
+binary_methods! {
     floor_div = FloorDiv: "The floor of the quotient; 0 where an integer is divided by 0.";
     pow = Pow: "`self ** other`.";
     minimum = Minimum: "The smaller of both; NaN where one of them is.";

@@ -144,7 +144,7 @@ fn error_html(out: &mut String, error: Option<&crate::error::Error>) {
 }
 
 /// Text that a browser shows as it is.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

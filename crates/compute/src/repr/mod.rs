@@ -1,4 +1,5 @@
-//! How arrays and cubes look: text like xarray's, and HTML.
+//! How arrays and cubes look: text like xarray's, and HTML; and the words that
+//! other pages need for that.
 
 mod chunk_picture;
 mod cluster;
@@ -7,11 +8,12 @@ mod text;
 mod values;
 
 pub(crate) use cluster::{client_html, cluster_html};
-pub(crate) use html::{array_html, cube_html, escape};
+pub use html::escape;
+pub(crate) use html::{array_html, cube_html};
 pub(crate) use text::{array_text, cube_text};
 
 /// `27.74 MiB`, as dask shows sizes.
-pub(crate) fn binary_bytes(bytes: u64) -> String {
+pub fn binary_bytes(bytes: u64) -> String {
     scaled(
         bytes,
         1024.0,
