@@ -1,6 +1,7 @@
-//! Masked NDVI on pixels in memory, beside numpy in the same run.
+//! Masked NDVI on pixels in memory, beside numpy and dask's threads in the same
+//! run.
 //!
-//! `cargo bench -p datacube-compute --bench ndvi`; numpy is that of
+//! `cargo bench -p datacube-compute --bench ndvi`; numpy and dask are those of
 //! `$DATACUBE_PYTHON`, else of `python3`.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 #![allow(clippy::cast_precision_loss, reason = "rates")]
@@ -52,7 +53,16 @@ fn best(run: impl Fn()) -> f64 {
     (ROWS * COLS) as f64 / 1e6 / best.as_secs_f64()
 }
 
-fn numpy() -> Option<(String, f64, f64)> {
+/// What the peers take, in Mpixel/s.
+struct Peers {
+    numpy: String,
+    whole: f64,
+    blocks: f64,
+    /// dask's version, rate and rows a chunk.
+    dask: Option<(String, f64, u64)>,
+}
+
+fn peers(threads: usize) -> Option<Peers> {
     let python = std::env::var("DATACUBE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/ndvi_numpy.py");
     let args = [
@@ -60,11 +70,24 @@ fn numpy() -> Option<(String, f64, f64)> {
         &ROWS.to_string(),
         &COLS.to_string(),
         &SECONDS.to_string(),
+        &threads.to_string(),
     ];
     let out = Command::new(python).args(args).output().ok()?;
     let found: serde_json::Value = serde_json::from_slice(&out.stdout).ok()?;
-    let version = found["numpy"].as_str()?.to_owned();
-    Some((version, found["whole"].as_f64()?, found["blocks"].as_f64()?))
+    let dask = || {
+        let version = found["dask"].as_str()?.to_owned();
+        Some((
+            version,
+            found["dask_rate"].as_f64()?,
+            found["dask_rows"].as_u64()?,
+        ))
+    };
+    Some(Peers {
+        numpy: found["numpy"].as_str()?.to_owned(),
+        whole: found["whole"].as_f64()?,
+        blocks: found["blocks"].as_f64()?,
+        dask: dask(),
+    })
 }
 
 fn main() {
@@ -123,19 +146,37 @@ fn main() {
             all.run(&job, &MemorySink::new(), &()).unwrap();
         }),
     ));
-    let peer = numpy();
+    let peers = peers(all.n_threads());
     println!("masked NDVI, {ROWS} x {COLS} pixels of uint16 in memory");
-    match &peer {
-        Some((version, whole, blocks)) => {
-            println!("{whole:9.0} Mpixel/s  numpy {version}, whole arrays");
-            println!("{blocks:9.0} Mpixel/s  numpy {version}, blocks of 16 rows");
+    if let Some(peers) = &peers {
+        let Peers {
+            numpy,
+            whole,
+            blocks,
+            ..
+        } = peers;
+        println!("{whole:9.0} Mpixel/s  numpy {numpy}, 1 thread, whole arrays");
+        println!("{blocks:9.0} Mpixel/s  numpy {numpy}, 1 thread, blocks of 16 rows");
+        if let Some((version, rate, rows)) = &peers.dask {
+            println!(
+                "{rate:9.0} Mpixel/s  dask {version}, {} threads, chunks of {rows} rows, to a new array",
+                all.n_threads()
+            );
         }
-        None => println!("no numpy to compare with: set DATACUBE_PYTHON"),
+    } else {
+        println!("no numpy to compare with: set DATACUBE_PYTHON");
     }
     for (what, rate) in rows {
-        let ratio = peer
+        let times = |peer: &str, of: f64| format!("{:5.1} x {peer}  ", rate / of);
+        let numpy = peers.as_ref().map(|peers| times("numpy", peers.whole));
+        let dask = peers
             .as_ref()
-            .map(|(_, whole, _)| format!("{:5.1} x numpy  ", rate / whole));
-        println!("{rate:9.0} Mpixel/s  {}{what}", ratio.unwrap_or_default());
+            .and_then(|peers| peers.dask.as_ref())
+            .map(|(_, of, _)| times("dask", *of));
+        println!(
+            "{rate:9.0} Mpixel/s  {}{}{what}",
+            numpy.unwrap_or_default(),
+            dask.unwrap_or_default()
+        );
     }
 }
