@@ -506,7 +506,7 @@ impl Datacube {
     /// The lazy cube.
     async fn plan(self, options: LoadOptions) -> Result<Cube> {
         let options = self.with_settings(options);
-        load::plan_load(&**self.index, &self.loader, &options).await
+        load::plan_load(&self.index, &self.loader, &options).await
     }
 
     /// The cube as the caller wants it.

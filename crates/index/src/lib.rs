@@ -52,7 +52,8 @@ pub use agdc::AgdcIndex;
 pub use catalog::{
     AddOptions, AddOutcome, Added, ArchiveReport, DeleteOptions, DeleteOutcome, Duplicates, Index,
     IndexExt, IndexInfo, InitOptions, InitOutcome, LineageOptions, LineageReport, LocationPolicy,
-    PurgeOptions, PurgeReport, UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, User,
+    Outline, PurgeOptions, PurgeReport, UpdateDatasetOptions, UpdateOptions, UpdateOutcome,
+    Updated, User,
 };
 pub use embedded::EmbeddedIndex;
 pub use error::{Error, Kind, Result, Schema};

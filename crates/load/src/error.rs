@@ -115,6 +115,21 @@ pub enum Error {
         advice: String,
     },
 
+    /// None of the places that a dataset is at has a file that can be read.
+    #[error("{}", Locations(.errors))]
+    NoLocation {
+        /// What was wrong with each, in the order in which they were tried; at least
+        /// two.
+        errors: Vec<Error>,
+    },
+
+    /// Where the files of datasets are could not be looked up.
+    #[error("looking up datasets failed: {}", Chain(.source))]
+    Catalog {
+        /// What the catalog said.
+        source: BoxError,
+    },
+
     /// A coordinate system or grid does not work.
     #[error("{}{problem}: {}", Prefix(.uri), Chain(.source))]
     Geo {
@@ -174,6 +189,7 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         match self {
             Error::NotFound { .. } => true,
+            Error::NoLocation { errors } => errors.iter().all(Error::is_not_found),
             Error::InSource { source, .. } => source.is_not_found(),
             _ => false,
         }
@@ -184,6 +200,7 @@ impl Error {
         match self {
             Error::Store { transient, .. } => *transient,
             Error::Changed { .. } => true,
+            Error::NoLocation { errors } => errors.iter().any(Error::is_transient),
             Error::InSource { source, .. } => source.is_transient(),
             _ => false,
         }
@@ -193,6 +210,7 @@ impl Error {
     pub fn is_unsupported(&self) -> bool {
         match self {
             Error::Unsupported { .. } => true,
+            Error::NoLocation { errors } => errors.iter().all(Error::is_unsupported),
             Error::InSource { source, .. } => source.is_unsupported(),
             _ => false,
         }
@@ -207,11 +225,12 @@ impl Error {
             | Error::Unreadable { .. }
             | Error::NoGeoreference { .. }
             | Error::Changed { .. }
+            | Error::NoLocation { .. }
             | Error::Store { .. } => true,
             Error::Unsupported { uri, .. } | Error::Geo { uri, .. } => uri.is_some(),
             Error::InSource { source, .. } => source.is_source_fault(),
             Error::InvalidRequest { uri, .. } => uri.is_some(),
-            Error::Exhausted { .. } | Error::Internal(_) => false,
+            Error::Exhausted { .. } | Error::Catalog { .. } | Error::Internal(_) => false,
         }
     }
 
@@ -279,6 +298,22 @@ impl fmt::Display for Prefix<'_> {
             Some(uri) => write!(f, "{uri}: "),
             None => Ok(()),
         }
+    }
+}
+
+/// What was wrong with each location of a file.
+struct Locations<'a>(&'a [Error]);
+
+impl fmt::Display for Locations<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, others @ ..] = self.0 else {
+            return f.write_str("no location");
+        };
+        write!(f, "{first}")?;
+        for other in others {
+            write!(f, "; at its other location {other}")?;
+        }
+        Ok(())
     }
 }
 

@@ -24,7 +24,9 @@ mod store;
 mod warp;
 mod zarr;
 
-pub use archive::{Archive, ArchiveBuilder, Cover, Scene, coverage_window, footprint_window};
+pub use archive::{
+    Archive, ArchiveBuilder, Cover, Scene, SceneCatalog, coverage_window, footprint_window,
+};
 pub use buffer::{Pixel, PixelBuffer, fill_bytes};
 pub use error::{BoxError, Error, Result, SourcePlace};
 pub use fusers::{FuseFunction, fuser_names, register_fuser};

@@ -43,11 +43,8 @@ impl ChunkTask {
         self.reads.is_empty()
     }
 
-    /// Adds to an error of one source where in the load it happened.
-    pub(crate) fn add_place(&self, archive: &Archive, read: &SourceRead, error: Error) -> Error {
-        let label = archive
-            .task_source(self, read)
-            .map_or("", |source| source.label.as_str());
+    /// Adds to an error of the source with that label where in the load it happened.
+    pub(crate) fn add_place(&self, archive: &Archive, label: &str, error: Error) -> Error {
         let name = archive
             .params(self)
             .map_or("", |params| params.name.as_str());

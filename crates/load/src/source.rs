@@ -20,6 +20,10 @@ use serde::{Deserialize, Serialize};
 pub struct RasterSource {
     /// An absolute path or a URL.
     pub uri: String,
+    /// Where the same file is too, in order of preference: read where the file at
+    /// `uri` cannot be opened, or its blocks not be fetched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<String>,
     /// The band inside the file, counted from 1.
     pub band: u32,
     /// The grid that the document gives; used where the header has none.
@@ -39,11 +43,19 @@ impl RasterSource {
     pub fn new(uri: impl Into<String>) -> Self {
         RasterSource {
             uri: uri.into(),
+            alternatives: Vec::new(),
             band: 1,
             geobox: None,
             nodata: None,
             label: String::new(),
         }
+    }
+
+    /// Sets where the same file is too, in order of preference.
+    #[must_use]
+    pub fn with_alternatives(mut self, alternatives: Vec<String>) -> Self {
+        self.alternatives = alternatives;
+        self
     }
 
     /// Sets the band, counted from 1.

@@ -2,7 +2,8 @@
 
 use datacube_geo::{Affine, BoundingBox, GeoBox};
 use datacube_load::{
-    Archive, Cover, RasterSource, Scene, StoreRegistry, coverage_window, footprint_window,
+    Archive, ArchiveBuilder, Cover, RasterSource, Scene, StoreRegistry, coverage_window,
+    footprint_window,
 };
 
 use super::bands::Variable;
@@ -21,7 +22,23 @@ pub(super) fn build(
     options: &LoadOptions,
     stores: &StoreRegistry,
 ) -> Result<Archive> {
-    let mut builder = Archive::builder(geobox.clone());
+    let mut builder = begin(geobox, variables, options, stores)?;
+    for entry in entries {
+        let scene = scene(entry, variables, options, builder.geobox())?;
+        builder.scene(scene);
+    }
+    add_planes(&mut builder, groups);
+    Ok(builder.build()?)
+}
+
+/// An archive without datasets.
+pub(super) fn begin(
+    geobox: GeoBox,
+    variables: &[Variable<'_>],
+    options: &LoadOptions,
+    stores: &StoreRegistry,
+) -> Result<ArchiveBuilder> {
+    let mut builder = Archive::builder(geobox);
     builder.skip_broken(options.skip_broken_datasets.unwrap_or(false));
     let signer = options.patch_url.as_ref();
     let signer = signer.map(|patch| patch.name_in(stores));
@@ -46,26 +63,11 @@ pub(super) fn build(
             }
         }
     }
-    for entry in entries {
-        let mut grids = Vec::with_capacity(variables.len());
-        let mut sources = Vec::with_capacity(variables.len());
-        for variable in variables {
-            let source = raster_source(entry, variable, options)?;
-            if let Some(source) = &source {
-                grids.push(source.geobox.clone());
-            }
-            match &variable.extra {
-                None => sources.push(source),
-                Some((_, positions)) => sources.extend(positions.iter().map(|&position| {
-                    let source = source.clone()?;
-                    let band = source.band.saturating_add(u32::try_from(position).ok()?);
-                    Some(source.with_band(band))
-                })),
-            }
-        }
-        let cover = cover(&grids, entry, &geobox);
-        builder.scene(Scene { cover, sources });
-    }
+    Ok(builder)
+}
+
+/// The time steps.
+pub(super) fn add_planes(builder: &mut ArchiveBuilder, groups: &[Group]) {
     for group in groups {
         builder.plane(
             group.members.iter().map(|&member| {
@@ -73,7 +75,35 @@ pub(super) fn build(
             }),
         );
     }
-    Ok(builder.build()?)
+}
+
+/// A dataset: where it lies, and where its files are.
+pub(super) fn scene(
+    entry: &Entry,
+    variables: &[Variable<'_>],
+    options: &LoadOptions,
+    output: &GeoBox,
+) -> Result<Scene> {
+    let mut grids = Vec::with_capacity(variables.len());
+    let mut sources = Vec::with_capacity(variables.len());
+    for variable in variables {
+        let source = raster_source(entry, variable, options)?;
+        if let Some(source) = &source {
+            grids.push(source.geobox.clone());
+        }
+        match &variable.extra {
+            None => sources.push(source),
+            Some((_, positions)) => sources.extend(positions.iter().map(|&position| {
+                let source = source.clone()?;
+                let band = source.band.saturating_add(u32::try_from(position).ok()?);
+                Some(source.with_band(band))
+            })),
+        }
+    }
+    Ok(Scene {
+        cover: cover(&grids, entry, output),
+        sources: sources.into(),
+    })
 }
 
 /// Where the files of a dataset may have pixels, of which `grids` are the grids as
@@ -130,25 +160,32 @@ fn raster_source(
     if options.convention == Convention::OdcStac && !dataset.measurements().contains_key(name) {
         return Ok(None);
     }
-    let mut location = dataset.measurement_source(name)?;
-    if let Some(layer) = &location.layer {
-        location.uri = layer_address(dataset.format(), &location.uri, layer).ok_or_else(|| {
-            Error::Unsupported {
-                what: format!("layer `{layer}` of {} ({})", location.uri, entry.id()),
-                instead: "layers of netCDF and HDF files on this machine can be loaded".into(),
+    let location = dataset.measurement_source(name)?;
+    let address = |uri: String| -> Result<String> {
+        let uri = match &location.layer {
+            None => uri,
+            Some(layer) => {
+                layer_address(dataset.format(), &uri, layer).ok_or_else(|| Error::Unsupported {
+                    what: format!("layer `{layer}` of {uri} ({})", entry.id()),
+                    instead: "layers of netCDF and HDF files on this machine can be loaded".into(),
+                })?
             }
-        })?;
-    }
-    let uri = match &options.patch_url_with {
-        None => location.uri,
-        Some(patch) => (patch.0)(dataset, &location.uri).map_err(|error| Error::Dataset {
-            dataset: dataset.id(),
-            problem: format!("`patch_url_with` failed for {}: {error}", location.uri),
-        })?,
+        };
+        match &options.patch_url_with {
+            None => Ok(uri),
+            Some(patch) => (patch.0)(dataset, &uri).map_err(|error| Error::Dataset {
+                dataset: dataset.id(),
+                problem: format!("`patch_url_with` failed for {uri}: {error}"),
+            }),
+        }
     };
+    let uri = address(location.uri.clone())?;
+    let alternatives = location.alternatives.iter().cloned().map(address);
+    let alternatives = alternatives.collect::<Result<Vec<String>>>()?;
     let grid = location.grid.filter(|grid| grid.shape().pixels() > 1);
     Ok(Some(
         RasterSource::new(uri)
+            .with_alternatives(alternatives)
             .with_band(location.band.unwrap_or(1))
             .with_geobox(grid)
             .with_nodata(variable.source_nodata)

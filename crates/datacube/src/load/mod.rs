@@ -8,6 +8,7 @@ mod archive;
 mod bands;
 mod cube;
 mod entry;
+mod lookup;
 mod properties;
 
 use std::collections::HashSet;
@@ -25,6 +26,7 @@ pub(crate) use entry::Entry;
 use crate::group::{FuseOrder, Group, GroupBy, GroupKey, group_datasets};
 use crate::load_options::{Convention, DatasetQuery, LoadOptions};
 use crate::no_data::explain_no_data;
+use crate::opened::Opened;
 use crate::output_geobox::{GridRequest, resolve_output_geobox};
 use crate::region::{Region, resolve_region};
 use crate::{Error, Result};
@@ -90,15 +92,19 @@ pub(crate) fn index_query(query: &DatasetQuery, region: Option<&Region>) -> Resu
 /// # Errors
 /// For every name and number that cannot be used, and when nothing matches.
 pub(crate) async fn plan_load(
-    index: &dyn Index,
+    opened: &Arc<Opened>,
     loader: &Arc<Loader>,
     options: &LoadOptions,
 ) -> Result<Cube> {
+    let index: &dyn Index = &***opened;
     let product = resolve_product(index, options).await?;
     // What cannot be loaded is told before anything is searched.
     let unsaid = HashSet::new();
     resolve_variables(&product, options, &unsaid)?;
     check_grid_options(options)?;
+    if let Some(cube) = lookup::plan(opened, &product, loader, options).await? {
+        return Ok(cube);
+    }
     let region = resolve_region(&region_query(options))?;
     let datasets = match &options.datasets {
         Some(datasets) => datasets.clone(),

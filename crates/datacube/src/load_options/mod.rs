@@ -23,7 +23,8 @@ use query::query_methods;
 pub use query::{CrsSpec, DatasetPredicate, DatasetQuery, Span};
 pub use signing::PatchUrl;
 pub use specs::{
-    Convention, FuseSpec, Nodata, PerBand, ProgressHook, ResamplingSpec, UrlPatch, WithProperties,
+    Convention, Documents, FuseSpec, Nodata, PerBand, ProgressHook, ResamplingSpec, UrlPatch,
+    WithProperties,
 };
 
 use crate::GroupBy;
@@ -111,6 +112,8 @@ pub struct LoadOptions {
     pub progress: Option<ProgressHook>,
     /// Whose habits decide what is left open; default [`Convention::OpenDataCube`].
     pub convention: Convention,
+    /// When documents are read; default [`Documents::Auto`].
+    pub documents: Documents,
 }
 
 impl LoadOptions {
@@ -255,6 +258,13 @@ impl LoadOptions {
     #[must_use]
     pub fn with_properties(mut self, properties: impl Into<WithProperties>) -> Self {
         self.with_properties = properties.into();
+        self
+    }
+
+    /// When the documents of datasets are read from the index.
+    #[must_use]
+    pub fn documents(mut self, documents: Documents) -> Self {
+        self.documents = documents;
         self
     }
 

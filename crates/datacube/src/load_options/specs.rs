@@ -186,6 +186,27 @@ pub enum Convention {
     OdcStac,
 }
 
+/// When the documents of a load's datasets are read from the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Documents {
+    /// `AsNeeded` from 20,000 datasets on, where everything that the result is can be
+    /// told without them; else `AtOnce`.
+    #[default]
+    Auto,
+    /// Before the load is planned: what is wrong with a document is told at once.
+    AtOnce,
+    /// As chunks need them: the load holds when and where its datasets are, asks the
+    /// index for those that a chunk may need, and forgets what it read long ago. So a
+    /// cube of a million datasets takes seconds to open, and some hundred bytes for
+    /// each.
+    ///
+    /// Nothing of the result may depend on documents: the grid has to be told (by
+    /// `like`, or a region, a CRS and a pixel size; pixel edges are at multiples of it
+    /// unless `align` or `anchor` say otherwise), time steps by time alone, without a
+    /// predicate or properties. Such a cube cannot be sent to another process.
+    AsNeeded,
+}
+
 /// A function of the caller's, shown as `...`.
 macro_rules! hook {
     ($(#[$doc:meta])* $name:ident, $call:ty) => {

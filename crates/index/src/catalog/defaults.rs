@@ -8,7 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Duplicates, Index};
+use super::{Duplicates, Index, Outline};
 use crate::columns::{Column, Key};
 use crate::error::{Error, Result};
 use crate::extent::AreaUnion;
@@ -61,6 +61,14 @@ pub(super) fn search_returning<'a, I: Index + ?Sized>(
         Ok(shown(index.search(&query), columns))
     };
     stream::once(begun).try_flatten().boxed()
+}
+
+pub(super) fn outlines<'a, I: Index + ?Sized>(
+    index: &'a I,
+    query: &Query,
+) -> BoxStream<'a, Result<Outline>> {
+    let datasets = index.search(query);
+    datasets.map_ok(|dataset| Outline::of(&dataset)).boxed()
 }
 
 /// Columns of datasets.

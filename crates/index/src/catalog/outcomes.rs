@@ -1,11 +1,46 @@
 //! What the methods of an index report.
 
-use datacube_model::Changes;
+use datacube_geo::BoundingBox;
+use datacube_model::{Changes, Dataset};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::footprint::{Footprint, LonLatBox};
+
+/// When and where a dataset is, as an index knows it without its document.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Outline {
+    /// The id.
+    pub id: Uuid,
+    /// The middle of the time range, in whole microseconds.
+    pub center_time: Timestamp,
+    /// The box around the footprint in degrees of longitude and latitude: `left` in
+    /// [-180, 180), `right` past 180 where the antimeridian is crossed. What is drawn
+    /// of a footprint may be 0.0001 degrees from the true one. `None` where there is
+    /// no place on the earth.
+    pub bounds: Option<BoundingBox>,
+}
+
+impl Outline {
+    pub(crate) fn new(id: Uuid, center_time: Timestamp, bounds: Option<LonLatBox>) -> Self {
+        Outline {
+            id,
+            center_time,
+            bounds: bounds.map(|b| BoundingBox::new(b.west, b.south, b.east, b.north)),
+        }
+    }
+
+    /// As the dataset itself tells it.
+    pub(crate) fn of(dataset: &Dataset) -> Self {
+        let footprint = Footprint::of_dataset(dataset);
+        let bounds = footprint.as_ref().map(Footprint::bounds);
+        Outline::new(dataset.id(), dataset.center_time(), bounds)
+    }
+}
 
 /// What [`crate::Index::init`] found and did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

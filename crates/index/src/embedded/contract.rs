@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::{EmbeddedIndex, connect};
 use crate::catalog::{
     AddOptions, AddOutcome, Added, ArchiveReport, DeleteOptions, DeleteOutcome, Duplicates, Index,
-    IndexInfo, InitOptions, InitOutcome, LineageOptions, LineageReport, PurgeOptions, PurgeReport,
-    UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, shown,
+    IndexInfo, InitOptions, InitOutcome, LineageOptions, LineageReport, Outline, PurgeOptions,
+    PurgeReport, UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, shown,
 };
 use crate::columns::Column;
 use crate::error::{Error, Result};
@@ -268,6 +268,10 @@ impl Index for EmbeddedIndex {
             })
         };
         stream::once(begun).try_flatten().boxed()
+    }
+
+    fn outlines<'a>(&'a self, query: &Query) -> BoxStream<'a, Result<Outline>> {
+        self.stream_outlines(query.clone())
     }
 
     async fn last_change(&self, product: &str) -> Result<Option<Timestamp>> {

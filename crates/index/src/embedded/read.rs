@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::EmbeddedIndex;
 use super::definitions::Definitions;
+use crate::catalog::Outline;
 use crate::error::{Error, Result};
+use crate::footprint::LonLatBox;
 use crate::time_range::from_micros;
 
 /// Ids or keys of one statement.
@@ -21,6 +23,16 @@ const FEW: usize = 8;
 
 /// Key, product, archived, indexed, document, locations.
 type DatasetRow = (i64, i64, Option<i64>, i64, String, String);
+
+/// Id, middle of the time range, west, south, east, north.
+type OutlineRow = (
+    Uuid,
+    i64,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+);
 
 /// Ids as a JSON list of hexadecimal texts, for `unhex`.
 pub(super) fn hex_list<'a>(ids: impl IntoIterator<Item = &'a Uuid>) -> String {
@@ -152,6 +164,33 @@ impl EmbeddedIndex {
                 })
             })
             .collect()
+    }
+
+    /// When and where datasets are, in the order of `keys`; those that are gone by
+    /// now are left out.
+    pub(super) async fn outlines_by_keys(&self, keys: &[i64]) -> Result<Vec<Outline>> {
+        let mut connection = self.reader().await?;
+        let rows: Vec<OutlineRow> = sqlx::query_as(
+            "SELECT d.id, d.center_us, d.west, d.south, d.east, d.north \
+             FROM json_each(?1) AS given CROSS JOIN dataset AS d ON d.key = given.value \
+             ORDER BY given.key",
+        )
+        .bind(list_of(keys))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(self.place.failed("read datasets"))?;
+        let outline = |(id, center_us, west, south, east, north): OutlineRow| {
+            let bounds = || {
+                Some(LonLatBox {
+                    west: west?,
+                    south: south?,
+                    east: east?,
+                    north: north?,
+                })
+            };
+            Outline::new(id, from_micros(center_us), bounds())
+        };
+        Ok(rows.into_iter().map(outline).collect())
     }
 
     async fn rows_of(

@@ -10,6 +10,7 @@ use super::EmbeddedIndex;
 use super::definitions::Definitions;
 use super::plan::{Place, Plan};
 use super::sorted::Reached;
+use crate::catalog::Outline;
 use crate::columns::Column;
 use crate::error::Result;
 use crate::query::Query;
@@ -77,6 +78,15 @@ impl EmbeddedIndex {
             }
         });
         rows.try_flatten().boxed()
+    }
+
+    /// When and where what a query finds is.
+    pub(super) fn stream_outlines(&self, query: Query) -> BoxStream<'_, Result<Outline>> {
+        let outlines = self.pages(query).and_then(move |(_, keys)| async move {
+            let outlines = self.outlines_by_keys(&keys).await?;
+            Ok(stream::iter(outlines.into_iter().map(Ok)))
+        });
+        outlines.try_flatten().boxed()
     }
 
     /// The keys of what a query finds, page after page.

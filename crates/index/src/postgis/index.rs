@@ -15,8 +15,8 @@ use super::types::{Instant, Json};
 use super::{PostgisIndex, retried, schema};
 use crate::catalog::{
     AddOptions, AddOutcome, Added, ArchiveReport, DeleteOptions, DeleteOutcome, Duplicates, Index,
-    IndexInfo, InitOptions, InitOutcome, LineageOptions, LineageReport, PurgeOptions, PurgeReport,
-    UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, User, shown,
+    IndexInfo, InitOptions, InitOutcome, LineageOptions, LineageReport, Outline, PurgeOptions,
+    PurgeReport, UpdateDatasetOptions, UpdateOptions, UpdateOutcome, Updated, User, shown,
 };
 use crate::columns::Column;
 use crate::differences::same;
@@ -233,6 +233,10 @@ impl Index for PostgisIndex {
 
     async fn duplicates(&self, query: &Query, fields: &[String]) -> Result<Vec<Duplicates>> {
         self.groups_of_equals(query, fields).await
+    }
+
+    fn outlines<'a>(&'a self, query: &Query) -> BoxStream<'a, Result<Outline>> {
+        self.stream_outlines(query.clone())
     }
 
     fn search_returning<'a>(

@@ -10,11 +10,13 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 use uuid::Uuid;
 
-use super::types::{Json, Outline};
+use super::types::{Json, Outline as Shape};
 use super::{PostgisIndex, Session, retried};
+use crate::catalog::Outline;
 use crate::columns::{Column, Key};
 use crate::error::{Error, Result};
 use crate::fields::{FieldClass, class_in};
+use crate::footprint::LonLatBox;
 use crate::record::{IndexedValue, Record, sortable};
 use crate::time_range::{from_micros, micros};
 
@@ -115,7 +117,7 @@ struct OwnRow {
     indexed_us: i64,
     is_derived: bool,
     fields: Option<Json>,
-    footprint: Option<Outline>,
+    footprint: Option<Shape>,
     uri: Option<String>,
 }
 
@@ -134,6 +136,16 @@ impl FromRow<'_, PgRow> for OwnRow {
         })
     }
 }
+
+/// Id, middle of the time range, west, south, east, north.
+type OutlineRow = (
+    Uuid,
+    i64,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+);
 
 /// The first active location of `d`.
 const URI: &str = "(CASE WHEN EXISTS (SELECT FROM datacube.location AS l WHERE l.dataset = d.id) \
@@ -185,6 +197,45 @@ impl PostgisIndex {
         }
         for dataset in self.read_some(session, &strangers).await? {
             found.insert(dataset.id(), Met::of(&dataset));
+        }
+        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    }
+
+    /// When and where the datasets of those ids are, in their order; those that are
+    /// gone by now are left out. Of what is not derived yet the documents are read.
+    pub(super) async fn outlines_of(
+        &self,
+        session: &Session,
+        ids: &[Uuid],
+    ) -> Result<Vec<Outline>> {
+        let mut found: HashMap<Uuid, Outline> = HashMap::with_capacity(ids.len());
+        if session.is_own {
+            let rows: Vec<OutlineRow> = retried!(self, "read datasets", connection => {
+                sqlx::query_as(
+                    "SELECT d.id, d.center_us, ST_XMin(d.place), ST_YMin(d.place), \
+                            ST_XMax(d.place), ST_YMax(d.place) \
+                     FROM unnest($1::uuid[]) AS given (id) JOIN datacube.dataset AS d USING (id) \
+                     WHERE d.is_derived",
+                )
+                .bind(ids)
+                .fetch_all(&mut *connection)
+            })?;
+            for (id, center_us, west, south, east, north) in rows {
+                let bounds = || {
+                    Some(LonLatBox {
+                        west: west?,
+                        south: south?,
+                        east: east?,
+                        north: north?,
+                    })
+                };
+                found.insert(id, Outline::new(id, from_micros(center_us), bounds()));
+            }
+        }
+        let is_stranger = |id: &&Uuid| !found.contains_key(*id);
+        let strangers: Vec<Uuid> = ids.iter().filter(is_stranger).copied().collect();
+        for dataset in self.read_some(session, &strangers).await? {
+            found.insert(dataset.id(), Outline::of(&dataset));
         }
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }

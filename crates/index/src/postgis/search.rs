@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::met::{Met, Wanted};
 use super::plan::{Place, Plan, Scope};
 use super::{PostgisIndex, Session};
+use crate::catalog::Outline;
 use crate::columns::{Column, Key};
 use crate::error::Result;
 use crate::query::Query;
@@ -68,6 +69,17 @@ impl PostgisIndex {
             }
         });
         rows.try_flatten().boxed()
+    }
+
+    /// When and where what a query finds is.
+    pub(super) fn stream_outlines(&self, query: Query) -> BoxStream<'_, Result<Outline>> {
+        let outlines = self
+            .pages(query)
+            .and_then(move |(session, ids)| async move {
+                let outlines = self.outlines_of(&session, &ids).await?;
+                Ok(stream::iter(outlines.into_iter().map(Ok)))
+            });
+        outlines.try_flatten().boxed()
     }
 
     /// The ids that a query finds, page after page.

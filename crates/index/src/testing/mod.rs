@@ -129,6 +129,7 @@ cases![
     summaries::extents_hold_what_is_found,
     summaries::extents_are_cut_at_the_antimeridian,
     summaries::chosen_fields_are_returned,
+    summaries::outlines_are_those_of_the_documents,
     summaries::products_know_their_last_change,
     transfer::a_copy_holds_the_same,
     transfer::an_interrupted_copy_is_finished,

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use datacube_geo::{Crs, Geometry};
 use datacube_model::Dataset;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use geo_types::Rect;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Scene, fill, product, simple_product};
-use crate::catalog::{Duplicates, Index, IndexExt};
-use crate::error::Error;
+use crate::catalog::{Duplicates, Index, IndexExt, Outline};
+use crate::error::{Error, Result};
 use crate::query::{ArchivedFilter, FieldTest, Order, Query};
 use crate::time_range::TimeRange;
 
@@ -290,6 +290,43 @@ pub(super) async fn extents_are_cut_at_the_antimeridian(index: Arc<dyn Index>) {
     // Some two degrees of it, not all around the earth.
     assert!(extent.area() < 6.0, "{}", extent.area());
     assert_eq!(index.spatial_indexes().await.expect("read"), [Crs::wgs84()]);
+}
+
+pub(super) async fn outlines_are_those_of_the_documents(index: Arc<dyn Index>) {
+    let index = &*index;
+    let product = product("p");
+    let places = [(147.0, -35.0), (179.6, -17.0), (-179.9, 60.0), (10.0, 89.9)];
+    let mut datasets = Vec::new();
+    for (n, (longitude, latitude)) in (0..).zip(places) {
+        let day = 20 - n;
+        let scene = Scene::new(&product, n).at(longitude, latitude);
+        let (begin, end) = (
+            format!("2020-01-{day}T00:00:00.000001Z"),
+            format!("2020-01-{day}T00:00:10.000004Z"),
+        );
+        datasets.push(scene.time_range(&begin, &end).dataset());
+    }
+    // More than one page of them.
+    datasets.extend((10..1500).map(|n| Scene::new(&product, n).dataset()));
+    fill(index, datasets).await;
+    for query in [
+        Query::new(),
+        Query::new().limit(3),
+        Query::new().product("p"),
+    ] {
+        let found: Vec<Outline> = index.outlines(&query).try_collect().await.expect("read");
+        let datasets: Vec<Dataset> = index.search(&query).try_collect().await.expect("read");
+        let expected: Vec<Outline> = datasets.iter().map(Outline::of).collect();
+        assert_eq!(found, expected);
+    }
+    let wide = index.outlines(&Query::new()).try_filter(|outline| {
+        let is_wide = outline.bounds.is_some_and(|bounds| bounds.right > 180.0);
+        std::future::ready(is_wide)
+    });
+    assert!(wide.count().await >= 2);
+    let unknown = Query::new().product("q");
+    let refused: Result<Vec<Outline>> = index.outlines(&unknown).try_collect().await;
+    assert!(refused.is_err());
 }
 
 pub(super) async fn chosen_fields_are_returned(index: Arc<dyn Index>) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datacube_geo::GeoBox;
 
+use super::catalog::SceneCatalog;
 use super::stock::Stock;
 use super::{Archive, Scene, place};
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ pub struct ArchiveBuilder {
     pub(super) geobox: GeoBox,
     pub(super) bands: Vec<BandParams>,
     pub(super) scenes: Vec<Scene>,
+    pub(super) catalog: Option<Arc<dyn SceneCatalog>>,
     pub(super) planes: Vec<Vec<u32>>,
     pub(super) skip_broken: bool,
     pub(super) signer: Option<String>,
@@ -52,6 +54,13 @@ impl ArchiveBuilder {
         u32::try_from(self.scenes.len() - 1).unwrap_or(u32::MAX)
     }
 
+    /// Has the files of scenes asked of `catalog` when a chunk needs them; scenes
+    /// are then added without any, numbered as the catalog knows them.
+    pub fn catalog(&mut self, catalog: Arc<dyn SceneCatalog>) -> &mut Self {
+        self.catalog = Some(catalog);
+        self
+    }
+
     /// Adds a plane made of these scenes, the first one on top, and returns its
     /// place.
     pub fn plane(&mut self, members: impl IntoIterator<Item = u32>) -> usize {
@@ -62,14 +71,15 @@ impl ArchiveBuilder {
     /// The archive.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] where a scene has not one entry for each band,
-    /// or a plane names a scene that is not there; [`Error::Unsupported`] for a
+    /// [`Error::InvalidRequest`] where a scene has not one entry for each band, or
+    /// has any although a catalog knows the files, or a plane names a scene that is not there; [`Error::Unsupported`] for a
     /// resampling or type that is not built.
     pub fn build(self) -> Result<Archive> {
         let ArchiveBuilder {
             geobox,
             bands,
             scenes,
+            catalog,
             planes,
             skip_broken,
             signer,
@@ -80,10 +90,17 @@ impl ArchiveBuilder {
                 "an archive can have no more than 4294967295 scenes",
             ));
         }
+        let n_files = if catalog.is_some() { 0 } else { bands.len() };
         if let Some(at) = scenes
             .iter()
-            .position(|scene| scene.sources.len() != bands.len())
+            .position(|scene| scene.sources.len() != n_files)
         {
+            if catalog.is_some() {
+                return Err(Error::invalid(format!(
+                    "scene {at} has sources, and those of this archive are asked of a catalog; \
+                     give none"
+                )));
+            }
             return Err(Error::invalid(format!(
                 "scene {at} has {} sources and the archive {} bands; give one entry for each band",
                 scenes[at].sources.len(),
@@ -100,7 +117,7 @@ impl ArchiveBuilder {
         }
         Ok(Archive {
             columns: (0..bands.len()).collect(),
-            stock: Arc::new(Stock::new(geobox.clone(), scenes, planes)),
+            stock: Arc::new(Stock::new(geobox.clone(), scenes, catalog, planes)),
             geobox,
             bands,
             skip_broken,

@@ -6,7 +6,6 @@ use super::footprint::METRES_PER_DEGREE;
 use super::{Archive, place};
 use crate::params::{BandParams, Fuse, Overviews, Resampling};
 use crate::plan::{ChunkTask, ReadEstimate};
-use crate::source::RasterSource;
 
 impl Archive {
     /// What a task will read and need, estimated from the documents' grids
@@ -20,10 +19,12 @@ impl Archive {
         };
         let mut estimate = ReadEstimate::default();
         for read in &task.reads {
-            let Some(source) = self.source(read.scene, place(task.band)) else {
+            let source = self.source(read.scene, place(task.band));
+            if source.is_none() && !self.is_looked_up() {
                 continue;
-            };
-            let pixels = source_pixels(source, params, &self.geobox, &read.window);
+            }
+            let grid = source.and_then(|source| source.geobox.as_ref());
+            let pixels = source_pixels(grid, params, &self.geobox, &read.window);
             let bytes = pixels.saturating_mul(params.dtype.size() as u64);
             estimate.sources += 1;
             // The header, and the blocks in one go.
@@ -50,13 +51,13 @@ impl Archive {
     reason = "an estimate; the cast saturates"
 )]
 fn source_pixels(
-    source: &RasterSource,
+    grid: Option<&GeoBox>,
     params: &BandParams,
     geobox: &GeoBox,
     window: &PixelWindow,
 ) -> u64 {
     let pixels = window.pixels() as f64;
-    let Some(grid) = &source.geobox else {
+    let Some(grid) = grid else {
         return pixels as u64;
     };
     let mut ratio = pixel_area(geobox) / pixel_area(grid);

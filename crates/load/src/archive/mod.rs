@@ -9,8 +9,12 @@
 //! archive is cheap to clone and to cut down to some of its bands: all share one
 //! list of datasets. It serialises, and two archives that are equal give the same
 //! pixels.
+//!
+//! Of very many datasets it need not hold the documents: a [`SceneCatalog`] gives
+//! the files of a scene when a chunk that may need it is fetched.
 
 mod builder;
+mod catalog;
 mod estimate;
 mod footprint;
 mod plane_index;
@@ -27,12 +31,14 @@ use std::sync::Arc;
 use datacube_geo::{GeoBox, PixelWindow};
 
 pub use builder::ArchiveBuilder;
+pub use catalog::SceneCatalog;
 pub use footprint::{coverage_window, footprint_window};
+pub(crate) use scene::SceneFile;
 pub use scene::{Cover, Scene};
 
 use crate::error::{Error, Result};
 use crate::params::BandParams;
-use crate::plan::{ChunkTask, SourceRead};
+use crate::plan::ChunkTask;
 use crate::source::RasterSource;
 use stock::Stock;
 
@@ -76,6 +82,7 @@ impl Archive {
             geobox,
             bands: Vec::new(),
             scenes: Vec::new(),
+            catalog: None,
             planes: Vec::new(),
             skip_broken: false,
             signer: None,
@@ -140,7 +147,13 @@ impl Archive {
         self.stock.window(scene)
     }
 
-    /// The file that has band `band_idx` of a scene, if there is one.
+    /// Whether the files of scenes are asked of a [`SceneCatalog`].
+    pub fn is_looked_up(&self) -> bool {
+        self.stock.catalog().is_some()
+    }
+
+    /// The file that has band `band_idx` of a scene, if there is one; none where it
+    /// is still to be looked up.
     pub fn source(&self, scene: u32, band_idx: usize) -> Option<&RasterSource> {
         let scene = self.stock.scenes().get(place(scene))?;
         scene.sources.get(*self.columns.get(band_idx)?)?.as_ref()
@@ -153,10 +166,46 @@ impl Archive {
             .ok_or_else(|| not_ours(task))
     }
 
-    /// The file that a task reads.
-    pub(crate) fn task_source(&self, task: &ChunkTask, read: &SourceRead) -> Result<&RasterSource> {
-        self.source(read.scene, place(task.band))
-            .ok_or_else(|| not_ours(task))
+    /// The files that a task reads, each with the output pixels that it may give;
+    /// `None` for a scene that, once it is looked up, has no such file.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`]; [`Error::InvalidRequest`] for the task of another archive.
+    pub(crate) async fn task_files(
+        &self,
+        task: &ChunkTask,
+    ) -> Result<Vec<Option<(SceneFile, PixelWindow)>>> {
+        let column = self.columns.get(place(task.band)).copied();
+        let column = column.ok_or_else(|| not_ours(task))?;
+        let Some(catalog) = self.stock.catalog() else {
+            let found = task.reads.iter().map(|read| {
+                let scene = self.stock.scenes().get(place(read.scene));
+                let file = scene.and_then(|scene| SceneFile::new(scene.sources.clone(), column));
+                let file = file.ok_or_else(|| not_ours(task))?;
+                Ok(Some((file, read.window.clone())))
+            });
+            return found.collect();
+        };
+        if task.reads.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted: Vec<u32> = task.reads.iter().map(|read| read.scene).collect();
+        let scenes = catalog.scenes(&wanted).await;
+        let scenes = scenes.map_err(|source| Error::Catalog { source })?;
+        if scenes.len() != wanted.len() {
+            let (n, of) = (scenes.len(), wanted.len());
+            return Err(Error::Internal(format!(
+                "a catalog gave {n} scenes where {of} were asked for"
+            )));
+        }
+        let found = task.reads.iter().zip(scenes).map(|(read, scene)| {
+            let may_give = self.stock.window_of(read.scene, &scene.cover);
+            let window = may_give.intersect(&read.window);
+            SceneFile::new(scene.sources, column)
+                .filter(|_| !window.is_empty())
+                .map(|file| (file, window))
+        });
+        Ok(found.collect())
     }
 
     /// What is read for `window` of one band of one plane: the scenes that touch
@@ -179,10 +228,7 @@ impl Archive {
             )));
         }
         if plane >= self.n_planes() {
-            let n = self.n_planes();
-            return Err(Error::invalid(format!(
-                "there is no plane {plane}; there are {n}"
-            )));
+            return Err(no_plane(plane, self.n_planes()));
         }
         let whole = PixelWindow::full(self.geobox.shape());
         if !whole.contains(&window) {
@@ -192,7 +238,7 @@ impl Archive {
         }
         let touching = self.stock.touching(plane, &window);
         let reads = touching
-            .filter(|read| self.source(read.scene, band_idx).is_some())
+            .filter(|read| self.is_looked_up() || self.source(read.scene, band_idx).is_some())
             .collect();
         let (band, plane) = (narrow(band_idx, "band")?, narrow(plane, "plane")?);
         Ok(ChunkTask {
@@ -249,12 +295,26 @@ impl Archive {
         builder.bands.clone_from(&self.bands);
         builder.skip_broken = self.skip_broken;
         builder.signer.clone_from(&self.signer);
+        builder.catalog = self.stock.catalog().cloned();
+        if self.is_looked_up() {
+            // The catalog knows them by their places.
+            builder.scenes = self.stock.scenes().to_vec();
+            for &plane in planes {
+                let Some(members) = self.stock.planes().get(plane) else {
+                    return Err(no_plane(plane, n));
+                };
+                builder.plane(members.iter().copied());
+            }
+            let columns = self.columns.clone();
+            return Ok(Archive {
+                columns,
+                ..builder.build()?
+            });
+        }
         let mut kept = vec![None; self.n_scenes()];
         for &plane in planes {
             let Some(members) = self.stock.planes().get(plane) else {
-                return Err(Error::invalid(format!(
-                    "there is no plane {plane}; there are {n}"
-                )));
+                return Err(no_plane(plane, n));
             };
             let mut selected = Vec::with_capacity(members.len());
             for &scene in members {
@@ -278,10 +338,14 @@ impl Archive {
         Scene {
             cover: scene.cover.clone(),
             sources: sources
-                .map(|&column| scene.sources[column].clone())
+                .map(|&column| scene.sources.get(column).cloned().flatten())
                 .collect(),
         }
     }
+}
+
+fn no_plane(plane: usize, n: usize) -> Error {
+    Error::invalid(format!("there is no plane {plane}; there are {n}"))
 }
 
 fn not_ours(task: &ChunkTask) -> Error {
@@ -307,6 +371,7 @@ impl PartialEq for Archive {
             && self.stock.planes() == other.stock.planes()
             && self.n_scenes() == other.n_scenes()
             && (0..self.n_scenes()).all(|at| self.same_scene(other, at))
+            && self.same_catalog(other)
             && self.skip_broken == other.skip_broken
             && self.signer == other.signer
     }
@@ -316,7 +381,19 @@ impl Archive {
     fn same_scene(&self, other: &Archive, at: usize) -> bool {
         let (own, theirs) = (&self.stock.scenes()[at], &other.stock.scenes()[at]);
         let mut columns = self.columns.iter().zip(&other.columns);
-        own.cover == theirs.cover && columns.all(|(&a, &b)| own.sources[a] == theirs.sources[b])
+        own.cover == theirs.cover
+            && columns.all(|(&a, &b)| own.sources.get(a) == theirs.sources.get(b))
+    }
+
+    fn same_catalog(&self, other: &Archive) -> bool {
+        match (self.stock.catalog(), other.stock.catalog()) {
+            (None, None) => true,
+            (Some(own), Some(theirs)) => {
+                self.columns == other.columns
+                    && (Arc::ptr_eq(own, theirs) || own.identity() == theirs.identity())
+            }
+            _ => false,
+        }
     }
 }
 

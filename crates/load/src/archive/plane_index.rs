@@ -26,6 +26,18 @@ enum Space {
     Output,
     /// The coordinates of a system, or of none.
     World(Option<Crs>),
+    /// Longitude and latitude, past 180 where the antimeridian is crossed.
+    LonLat,
+}
+
+impl Space {
+    /// By how much the same place may differ in x: longitudes repeat.
+    fn turns(&self) -> &'static [f64] {
+        match self {
+            Space::LonLat => &[-360.0, 0.0, 360.0],
+            _ => &[0.0],
+        }
+    }
 }
 
 /// The members of one plane, by where they lie.
@@ -66,14 +78,18 @@ impl PlaneIndex {
         for (space, tree) in &self.0 {
             match boxes.of(space, window) {
                 Some(b) => {
-                    let envelope = AABB::from_corners([b.left, b.bottom], [b.right, b.top]);
-                    let touching = tree.locate_in_envelope_intersecting(&envelope);
-                    found.extend(touching.map(|entry| entry.data));
+                    for turn in space.turns() {
+                        let corners = ([b.left + turn, b.bottom], [b.right + turn, b.top]);
+                        let envelope = AABB::from_corners(corners.0, corners.1);
+                        let touching = tree.locate_in_envelope_intersecting(&envelope);
+                        found.extend(touching.map(|entry| entry.data));
+                    }
                 }
                 None => found.extend(tree.iter().map(|entry| entry.data)),
             }
         }
         found.sort_unstable();
+        found.dedup();
         found
     }
 }
@@ -89,6 +105,7 @@ fn box_of(cover: &Cover) -> (Space, Option<BoundingBox>) {
                 Some(bounds).filter(BoundingBox::is_finite),
             )
         }
+        Cover::LonLat(bounds) => (Space::LonLat, Some(*bounds)),
     }
 }
 
@@ -115,7 +132,7 @@ pub(super) struct WindowBoxes {
 }
 
 /// By system and window.
-type Boxes = HashMap<(Option<Crs>, PixelWindow), Option<BoundingBox>>;
+type Boxes = HashMap<(Space, PixelWindow), Option<BoundingBox>>;
 
 /// Boxes that are kept, of some hundred bytes each.
 const KNOWN_MAX: usize = 4096;
@@ -134,27 +151,47 @@ impl WindowBoxes {
         match (bounds, self.of(&space, window)) {
             (None, _) => false,
             (Some(_), None) => true,
-            (Some(bounds), Some(window)) => bounds.intersects(&window),
+            (Some(bounds), Some(window)) => space.turns().iter().any(|turn| {
+                let turned = BoundingBox {
+                    left: window.left + turn,
+                    right: window.right + turn,
+                    ..window
+                };
+                bounds.intersects(&turned)
+            }),
         }
     }
 
     /// The box around `window`; `None` where it cannot be told, so that everything
     /// may touch it.
     fn of(&self, space: &Space, window: &PixelWindow) -> Option<BoundingBox> {
-        let Space::World(crs) = space else {
+        if *space == Space::Output {
             return pixel_box(window);
-        };
-        let key = (crs.clone(), window.clone());
+        }
+        let key = (space.clone(), window.clone());
         if let Some(known) = self.known.lock().get(&key) {
             return *known;
         }
-        let bounds = self.project(crs.as_ref(), window);
+        let bounds = match space {
+            Space::World(crs) => self.project(crs.as_ref(), window),
+            _ => self.degrees(window),
+        };
         let mut known = self.known.lock();
         if known.len() >= KNOWN_MAX {
             known.clear();
         }
         known.insert(key, bounds);
         bounds
+    }
+
+    /// The longitudes and latitudes of `window`, and a little more.
+    fn degrees(&self, window: &PixelWindow) -> Option<BoundingBox> {
+        let padded = window.pad(3, self.geobox.shape());
+        let extent = self.geobox.crop(&padded).ok()?.extent();
+        let around = extent.lonlat_bounds().ok()??;
+        // Between the points of the outline it may bulge.
+        let slack = 0.02 * around.span_x().max(around.span_y());
+        around.is_finite().then(|| around.buffered(slack, slack))
     }
 
     /// As [`super::coverage_window`] the other way round, and as careful.

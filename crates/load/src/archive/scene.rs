@@ -1,20 +1,26 @@
 //! One dataset of an archive: where on the output grid it may have pixels, and its
 //! files.
 
-use datacube_geo::{GeoBox, PixelWindow};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use datacube_geo::{BoundingBox, GeoBox, PixelWindow};
 use serde::{Deserialize, Serialize};
 
 use super::footprint::coverage_window;
 use crate::source::RasterSource;
 
-/// One dataset: where it lies, and its files.
+/// For each band of an archive, in its order, the file that has it.
+pub(crate) type Files = Arc<[Option<RasterSource>]>;
+
+/// One dataset: where it lies, and its files. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scene {
     /// Where it may have pixels; it gives none outside, even if its files reach
     /// further than their documents say.
     pub cover: Cover,
     /// For each band of the archive, in its order, the file that has it.
-    pub sources: Vec<Option<RasterSource>>,
+    pub sources: Arc<[Option<RasterSource>]>,
 }
 
 /// The output pixels that a scene may give.
@@ -28,6 +34,11 @@ pub enum Cover {
     /// Those that a raster on this grid may give: its [`crate::coverage_window`],
     /// found when a chunk comes near it, so that a scene costs nothing until then.
     Grid(GeoBox),
+    /// Those of an area of which no more is known than a box around it, in degrees
+    /// of longitude and latitude (WGS 84); over the antimeridian `right` is past 180.
+    /// Told of scenes whose documents are looked up when a chunk needs them, see
+    /// [`crate::SceneCatalog`], which then say it exactly.
+    LonLat(BoundingBox),
 }
 
 impl Cover {
@@ -36,6 +47,7 @@ impl Cover {
         match self {
             Cover::Window(window) => window.clone(),
             Cover::Grid(grid) => coverage_window(grid, output),
+            Cover::LonLat(_) => PixelWindow::full(output.shape()),
         }
     }
 }
@@ -45,7 +57,7 @@ impl Scene {
     pub fn new(window: PixelWindow, sources: Vec<Option<RasterSource>>) -> Self {
         Scene {
             cover: Cover::Window(window),
-            sources,
+            sources: sources.into(),
         }
     }
 
@@ -54,7 +66,32 @@ impl Scene {
     pub fn on_grid(grid: GeoBox, sources: Vec<Option<RasterSource>>) -> Self {
         Scene {
             cover: Cover::Grid(grid),
-            sources,
+            sources: sources.into(),
         }
+    }
+}
+
+/// One file of a scene, found.
+#[derive(Clone, Debug)]
+pub(crate) struct SceneFile {
+    files: Files,
+    /// A place in `files` that is not empty.
+    column: usize,
+}
+
+impl SceneFile {
+    /// The file in `column`; `None` where the scene has none.
+    pub(super) fn new(files: Files, column: usize) -> Option<Self> {
+        let is_there = files.get(column)?.is_some();
+        is_there.then_some(SceneFile { files, column })
+    }
+}
+
+impl Deref for SceneFile {
+    type Target = RasterSource;
+
+    fn deref(&self) -> &RasterSource {
+        let source = self.files[self.column].as_ref();
+        source.expect("it was there when this was made")
     }
 }

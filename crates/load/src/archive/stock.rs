@@ -1,10 +1,11 @@
 //! The scenes and planes of an archive, shared by all that is cut out of it, and
 //! what was found out about them on the way.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use datacube_geo::{GeoBox, PixelWindow};
 
+use super::catalog::SceneCatalog;
 use super::place;
 use super::plane_index::{PlaneIndex, WindowBoxes};
 use super::scene::{Cover, Scene};
@@ -17,8 +18,10 @@ const SCAN_PLANE: usize = 64;
 pub(super) struct Stock {
     geobox: GeoBox,
     scenes: Vec<Scene>,
+    /// Who knows the files of the scenes, where they do not have them themselves.
+    catalog: Option<Arc<dyn SceneCatalog>>,
     planes: Vec<Vec<u32>>,
-    /// Of each scene on a grid of its own, once it was asked for.
+    /// Of each scene that does not say it itself, once it was asked for.
     windows: Vec<OnceLock<Box<PixelWindow>>>,
     /// Of each plane of many scenes, once it was asked for.
     indices: Vec<OnceLock<Box<PlaneIndex>>>,
@@ -26,8 +29,14 @@ pub(super) struct Stock {
 }
 
 impl Stock {
-    pub(super) fn new(geobox: GeoBox, scenes: Vec<Scene>, planes: Vec<Vec<u32>>) -> Self {
+    pub(super) fn new(
+        geobox: GeoBox,
+        scenes: Vec<Scene>,
+        catalog: Option<Arc<dyn SceneCatalog>>,
+        planes: Vec<Vec<u32>>,
+    ) -> Self {
         Stock {
+            catalog,
             windows: std::iter::repeat_with(OnceLock::new)
                 .take(scenes.len())
                 .collect(),
@@ -45,6 +54,10 @@ impl Stock {
         &self.scenes
     }
 
+    pub(super) fn catalog(&self) -> Option<&Arc<dyn SceneCatalog>> {
+        self.catalog.as_ref()
+    }
+
     pub(super) fn planes(&self) -> &[Vec<u32>] {
         &self.planes
     }
@@ -55,10 +68,21 @@ impl Stock {
         match self.scenes.get(at).map(|scene| &scene.cover) {
             None => PixelWindow::default(),
             Some(Cover::Window(window)) => window.clone(),
-            Some(cover) => {
-                let found = self.windows[at].get_or_init(|| Box::new(cover.window(&self.geobox)));
-                (**found).clone()
-            }
+            // It may be anywhere until it has been looked up.
+            Some(cover @ Cover::LonLat(_)) => match self.windows[at].get() {
+                Some(found) => (**found).clone(),
+                None => cover.window(&self.geobox),
+            },
+            Some(cover) => self.window_of(scene, cover),
+        }
+    }
+
+    /// The output pixels that a scene may give, which is known to have this cover.
+    pub(super) fn window_of(&self, scene: u32, cover: &Cover) -> PixelWindow {
+        let find = || cover.window(&self.geobox);
+        match self.windows.get(place(scene)) {
+            Some(window) => (**window.get_or_init(|| Box::new(find()))).clone(),
+            None => find(),
         }
     }
 

@@ -5,6 +5,7 @@ use datacube_model::DType;
 
 use super::*;
 use crate::params::{Overviews, Resampling};
+use crate::plan::SourceRead;
 
 fn grid(crs: &str, rows: usize, cols: usize, affine: [f64; 6]) -> GeoBox {
     let [a, b, c, d, e, f] = affine;
@@ -459,4 +460,146 @@ fn estimates_follow_the_grids() {
     assert_eq!(estimate(Resampling::Average, Overviews::Auto), 720_000);
     assert_eq!(estimate(Resampling::Nearest, Overviews::Off), 720_000);
     assert_eq!(estimate(Resampling::Nearest, Overviews::Auto), 80_000);
+}
+
+/// Gives scenes as they were added to an archive.
+#[derive(Debug)]
+struct Known(Vec<Scene>);
+
+#[async_trait::async_trait]
+impl SceneCatalog for Known {
+    async fn scenes(&self, scenes: &[u32]) -> Result<Vec<Scene>, crate::error::BoxError> {
+        let found = scenes
+            .iter()
+            .map(|&scene| self.0.get(place(scene)).cloned());
+        found.collect::<Option<_>>().ok_or_else(|| "gone".into())
+    }
+
+    fn identity(&self) -> Vec<u8> {
+        vec![1]
+    }
+}
+
+/// An archive that knows boxes in degrees and looks up the rest reads what one reads
+/// that has everything, over the antimeridian and in large planes too.
+#[tokio::test]
+async fn scenes_that_are_looked_up_are_read_where_they_are() {
+    let outputs = [
+        grid(
+            "EPSG:3832",
+            900,
+            1200,
+            [5000.0, 0.0, 2e6, 0.0, -5000.0, 2e6],
+        ),
+        grid("EPSG:4326", 800, 900, [0.05, 0.0, 160.0, 0.0, -0.05, 15.0]),
+        grid("EPSG:4326", 800, 900, [0.05, 0.0, -200.0, 0.0, -0.05, 15.0]),
+    ];
+    for output in outputs {
+        for per_plane in [40_u32, 400] {
+            let scenes: Vec<Scene> = (0..per_plane)
+                .map(|at| {
+                    let (row, col) = (f64::from(at % 20), f64::from(at / 20 % 20));
+                    let epsg = ["EPSG:32759", "EPSG:32760", "EPSG:32701"][place(at % 3)];
+                    let affine = [300.0, 0.0, 2e5 + col * 3e4, 0.0, -300.0, 9.9e6 - row * 1e5];
+                    let source = RasterSource::new(format!("{at}.tif"));
+                    Scene::on_grid(grid(epsg, 100, 110, affine), vec![Some(source)])
+                })
+                .collect();
+            let mut known = Archive::builder(output.clone());
+            let mut asked = Archive::builder(output.clone());
+            for builder in [&mut known, &mut asked] {
+                builder.band(BandParams::new("red", DType::UInt16));
+            }
+            for scene in &scenes {
+                let Cover::Grid(grid) = &scene.cover else {
+                    panic!("scenes are on grids")
+                };
+                let bounds = grid.extent().lonlat_bounds().expect("on earth");
+                known.scene(scene.clone());
+                asked.scene(Scene {
+                    cover: Cover::LonLat(bounds.expect("somewhere")),
+                    sources: Arc::default(),
+                });
+            }
+            known.plane(0..per_plane);
+            asked.plane(0..per_plane);
+            asked.catalog(Arc::new(Known(scenes)));
+            let (known, asked) = (known.build().expect("sound"), asked.build().expect("sound"));
+            let shape = output.shape();
+            let (mut n_read, mut n_asked) = (0, 0);
+            for tile in 0..16 {
+                let (rows, cols) = (shape.rows / 4, shape.cols / 4);
+                let (row, col) = (tile / 4 * rows, tile % 4 * cols);
+                let window = PixelWindow::new(row..row + rows, col..col + cols);
+                let files = async |archive: &Archive| {
+                    let task = archive.plan_chunk(0, 0, window.clone()).expect("in range");
+                    let n = task.reads.len();
+                    let files = archive.task_files(&task).await.expect("there");
+                    let files = files.into_iter().flatten();
+                    let files: Vec<(String, PixelWindow)> = files
+                        .map(|(file, window)| (file.uri.clone(), window))
+                        .collect();
+                    (files, n)
+                };
+                let ((expected, _), (found, n)) = (files(&known).await, files(&asked).await);
+                assert_eq!(found, expected, "{output}, {window}");
+                n_read += found.len();
+                n_asked += n;
+            }
+            assert!(n_read > 20, "{n_read}");
+            assert!(n_asked < 3 * n_read, "{n_asked} looked up for {n_read}");
+        }
+    }
+}
+
+#[test]
+fn an_archive_that_looks_up_stays_where_it_is() {
+    let looked_up = |identity: u8| {
+        #[derive(Debug)]
+        struct Nobody(u8);
+        #[async_trait::async_trait]
+        impl SceneCatalog for Nobody {
+            async fn scenes(&self, _: &[u32]) -> Result<Vec<Scene>, crate::error::BoxError> {
+                Err("not asked".into())
+            }
+            fn identity(&self) -> Vec<u8> {
+                vec![self.0]
+            }
+        }
+        let mut builder = Archive::builder(utm(40, 50));
+        builder.band(BandParams::new("red", DType::UInt16));
+        builder.band(BandParams::new("nir", DType::UInt16));
+        builder.catalog(Arc::new(Nobody(identity)));
+        let bounds = datacube_geo::BoundingBox::new(146.0, -36.0, 147.0, -35.0);
+        let scene = builder.scene(Scene {
+            cover: Cover::LonLat(bounds),
+            sources: Arc::default(),
+        });
+        builder.plane([scene]);
+        builder.plane([]);
+        builder.build().expect("sound")
+    };
+    let archive = looked_up(1);
+    assert_eq!(archive, looked_up(1));
+    assert_ne!(archive, looked_up(2));
+    assert_eq!(archive.select_planes(&[0, 1]).expect("there"), archive);
+    let nir = archive.select_bands(&[1]).expect("there");
+    assert_ne!(
+        nir.select_planes(&[0]).expect("there"),
+        archive.select_planes(&[0]).expect("there")
+    );
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&archive, &mut bytes).expect("writes");
+    let error = ciborium::from_reader::<Archive, _>(&bytes[..]).unwrap_err();
+    assert!(
+        error.to_string().contains("looked up in an index"),
+        "{error}"
+    );
+
+    let mut builder = Archive::builder(utm(40, 50));
+    builder.band(BandParams::new("red", DType::UInt16));
+    builder.catalog(Arc::new(Known(Vec::new())));
+    builder.scene(scene(PixelWindow::new(0..5, 0..5)));
+    let error = builder.build().unwrap_err().to_string();
+    assert!(error.contains("asked of a catalog"), "{error}");
 }

@@ -1,4 +1,7 @@
 //! The archive as bytes. What comes back is checked as if it were built anew.
+//!
+//! An archive whose scenes are looked up is told by who looks them up: the bytes say
+//! what it is, and it cannot be made of them.
 
 use datacube_geo::GeoBox;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -19,6 +22,15 @@ struct ArchiveRef<'a> {
     skip_broken: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<&'a str>,
+    /// Of the catalog of the scenes, of which there are then none here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looked_up: Option<LookedUp<'a>>,
+}
+
+#[derive(Serialize)]
+struct LookedUp<'a> {
+    catalog: Vec<u8>,
+    columns: &'a [usize],
 }
 
 /// The scenes, with the files of the archive's own bands.
@@ -26,7 +38,12 @@ struct OwnScenes<'a>(&'a Archive);
 
 impl Serialize for OwnScenes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq((0..self.0.n_scenes()).map(|at| self.0.own_scene(at)))
+        let n = if self.0.is_looked_up() {
+            0
+        } else {
+            self.0.n_scenes()
+        };
+        serializer.collect_seq((0..n).map(|at| self.0.own_scene(at)))
     }
 }
 
@@ -40,6 +57,8 @@ struct ArchiveParts {
     skip_broken: bool,
     #[serde(default)]
     signer: Option<String>,
+    #[serde(default)]
+    looked_up: Option<serde::de::IgnoredAny>,
 }
 
 impl Serialize for Archive {
@@ -52,6 +71,10 @@ impl Serialize for Archive {
             planes: self.stock.planes(),
             skip_broken: self.skip_broken,
             signer: self.signer.as_deref(),
+            looked_up: self.stock.catalog().map(|catalog| LookedUp {
+                catalog: catalog.identity(),
+                columns: &self.columns,
+            }),
         }
         .serialize(serializer)
     }
@@ -67,6 +90,13 @@ impl<'de> Deserialize<'de> for Archive {
                 parts.version
             )));
         }
+        if parts.looked_up.is_some() {
+            return Err(D::Error::custom(
+                "an archive whose documents are looked up in an index as they are needed, which \
+                 stays in the process that opened it; load fewer datasets, or have all \
+                 documents read first",
+            ));
+        }
         let ArchiveParts {
             geobox,
             bands,
@@ -80,6 +110,7 @@ impl<'de> Deserialize<'de> for Archive {
             geobox,
             bands,
             scenes,
+            catalog: None,
             planes,
             skip_broken,
             signer,

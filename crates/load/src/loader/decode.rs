@@ -18,7 +18,8 @@ use crate::error::{Error, Result};
 use crate::fuse::{Collision, Mosaic};
 use crate::fusers::{Fuser, Window};
 use crate::params::BandParams;
-use crate::plan::{ChunkTask, SourceRead};
+use crate::plan::ChunkTask;
+use crate::source::RasterSource;
 use crate::warp::Sample;
 use crate::with_pixel_type;
 
@@ -136,32 +137,43 @@ impl<'a> Chunk<'a> {
 
     /// The members that have pixels, in fuse order; those that are broken are
     /// reported.
-    fn members(&mut self) -> Vec<(&'a SourceRead, &'a Ready)> {
+    fn members(&mut self) -> Vec<&'a Ready> {
         let mut ready = Vec::with_capacity(self.fetched.members.len());
-        for (read, member) in self.task.reads.iter().zip(&self.fetched.members) {
+        for member in &self.fetched.members {
             match member {
                 Member::Apart => {}
-                Member::Broken(error) => {
-                    let skipped = self.task.skipped(self.archive, read, error);
-                    self.stats.skipped.push(skipped);
+                Member::Broken { file, error } => {
+                    self.stats.skipped.push(self.skipped(file, error));
                 }
-                Member::Ready(member) => ready.push((read, &**member)),
+                Member::Ready(member) => ready.push(&**member),
             }
         }
         ready
     }
 
+    /// The report of a source that is left out.
+    fn skipped(&self, source: &RasterSource, error: &Error) -> Skipped {
+        Skipped {
+            uri: source.uri.clone(),
+            label: source.label.clone(),
+            measurement: self.params.name.clone(),
+            reason: error.to_string(),
+        }
+    }
+
     /// Takes what came of a member; whether its pixels are there.
-    fn book(&mut self, read: &SourceRead, member: &Ready, result: Result<()>) -> Result<bool> {
+    fn book(&mut self, member: &Ready, result: Result<()>) -> Result<bool> {
         match result {
             Ok(()) if member.prepared.plan.is_paste() => self.stats.pasted += 1,
             Ok(()) => self.stats.warped += 1,
             Err(error) if self.archive.skips_broken() && error.is_source_fault() => {
-                let skipped = self.task.skipped(self.archive, read, &error);
-                self.stats.skipped.push(skipped);
+                self.stats.skipped.push(self.skipped(&member.file, &error));
                 return Ok(false);
             }
-            Err(error) => return Err(self.task.add_place(self.archive, read, error)),
+            Err(error) => {
+                let label = &member.file.label;
+                return Err(self.task.add_place(self.archive, label, error));
+            }
         }
         Ok(true)
     }
@@ -170,7 +182,7 @@ impl<'a> Chunk<'a> {
     /// pixels are still wanted.
     fn mosaic<D: Sample>(
         &mut self,
-        members: &[(&SourceRead, &Ready)],
+        members: &[&Ready],
         out: &mut [D],
         scratch: &mut Scratch,
     ) -> Result<()> {
@@ -179,7 +191,7 @@ impl<'a> Chunk<'a> {
         let n_cols = task.window.cols.len();
         let nodata = self.params.nodata;
         let mut mosaic = Mosaic::new(out, n_cols, nodata, self.collision, given, wanted);
-        for (at, (read, member)) in members.iter().enumerate() {
+        for (at, member) in members.iter().enumerate() {
             mosaic.next_member(at == 0, at + 1 == members.len());
             // Only the rows in which a pixel is still wanted.
             let wanted = mosaic.wanted_rows();
@@ -193,14 +205,14 @@ impl<'a> Chunk<'a> {
                 Some(member.plan.clone())
             } else {
                 let plan = member.prepared.read(&rest);
-                plan.map_err(|error| task.add_place(self.archive, read, error))?
+                plan.map_err(|error| task.add_place(self.archive, &member.file.label, error))?
             };
             let Some(mut plan) = plan else { continue };
             // Planned with some slack; what is needed of the part was fetched.
             plan.src = plan.src.intersect(member.blocks.window());
             let part = Part::new(member, plan, self.params);
             let result = part.put(&mut scratch.source, task, &mut mosaic);
-            self.book(read, member, result)?;
+            self.book(member, result)?;
         }
         Ok(())
     }
@@ -212,7 +224,7 @@ impl<'a> Chunk<'a> {
     /// datacube-core, `datacube/storage/_load.py` (`reproject_and_fuse`).
     fn overlay<D: Sample>(
         &mut self,
-        members: &[(&SourceRead, &Ready)],
+        members: &[&Ready],
         fuser: &Fuser,
         out: &mut [D],
         scratch: &mut Scratch,
@@ -221,7 +233,7 @@ impl<'a> Chunk<'a> {
         let fill = params.fill();
         let n_cols = task.window.cols.len();
         let mut image = vec![<D as bytemuck::Zeroable>::zeroed(); out.len()];
-        for (read, member) in members {
+        for member in members {
             fill_bytes(params.dtype, bytemuck::cast_slice_mut(&mut image), fill)?;
             let FuseScratch { given, wanted } = &mut scratch.fuse;
             let nodata = params.nodata;
@@ -236,7 +248,7 @@ impl<'a> Chunk<'a> {
             mosaic.next_member(true, true);
             let part = Part::new(member, member.plan.clone(), params);
             let result = part.put(&mut scratch.source, task, &mut mosaic);
-            if self.book(read, member, result)? {
+            if self.book(member, result)? {
                 let part = member.plan.dst.relative_to(&task.window);
                 fuser.plane(out, &image, &Window { n_cols, part }, fill);
             }
@@ -253,21 +265,6 @@ fn typed<T: Pod>(bytes: &mut [u8]) -> Result<&mut [T]> {
             size_of::<T>()
         ))
     })
-}
-
-impl ChunkTask {
-    /// The report of a source that is left out.
-    fn skipped(&self, archive: &Archive, read: &crate::plan::SourceRead, error: &Error) -> Skipped {
-        let source = archive.task_source(self, read).ok();
-        Skipped {
-            uri: source.map_or_else(String::new, |source| source.uri.clone()),
-            label: source.map_or_else(String::new, |source| source.label.clone()),
-            measurement: archive
-                .params(self)
-                .map_or_else(|_| String::new(), |p| p.name.clone()),
-            reason: error.to_string(),
-        }
-    }
 }
 
 /// Never called; keeps what crosses threads so.

@@ -10,6 +10,7 @@
 //! shared by everything that one process loads.
 
 mod decode;
+mod locations;
 mod prepare;
 mod put;
 mod working;
@@ -18,17 +19,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datacube_geo::PixelWindow;
 use futures::StreamExt;
 use futures::stream;
 use parking_lot::Mutex;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, SceneFile};
 use crate::error::{Error, Result};
 use crate::open::{Rasters, RastersOptions};
-use crate::plan::{ChunkTask, ReadPlan, SourceRead};
+use crate::plan::{ChunkTask, ReadPlan};
 use crate::reader::{Blocks, MaskKind, RasterReader, ReadCost};
 use crate::store::{StoreRegistry, StoreStats};
 use decode::Scratch;
+use locations::FailedLocations;
 use prepare::{Prepared, PreparedCache};
 
 /// Opens rasters by URI.
@@ -122,6 +125,7 @@ pub struct Loader {
     stores: StoreRegistry,
     concurrent_reads: usize,
     prepared: PreparedCache,
+    failed: FailedLocations,
     scratch: Mutex<Vec<Scratch>>,
 }
 
@@ -140,6 +144,7 @@ impl Loader {
             stores: options.stores,
             concurrent_reads: options.concurrent_reads.max(1),
             prepared: PreparedCache::default(),
+            failed: FailedLocations::default(),
             scratch: Mutex::default(),
         }
     }
@@ -164,19 +169,22 @@ impl Loader {
 
     /// Fetches what `task` needs: headers that are not known yet, and blocks.
     ///
-    /// Several members are fetched at once. Nothing is decoded.
+    /// Several members are fetched at once. Nothing is decoded. A file that is in
+    /// several places is read from the first that works; a place that failed is tried
+    /// last from then on.
     ///
     /// # Errors
     /// The first member's that fails, with the dataset, measurement and chunk,
-    /// unless the archive skips broken sources and the fault is the source's.
+    /// unless the archive skips broken sources and the fault is the source's;
+    /// [`Error::Catalog`].
     pub async fn fetch(&self, archive: &Archive, task: &ChunkTask) -> Result<Fetched> {
         archive.params(task)?;
+        let files = archive.task_files(task).await?;
         // Collected first: a closure that borrows its argument inside the stream
         // would keep this future from being `Send` in other crates.
-        let reads: Vec<_> = task
-            .reads
-            .iter()
-            .map(|read| self.fetch_member(archive, task, read))
+        let reads: Vec<_> = files
+            .into_iter()
+            .map(|file| self.fetch_member(archive, task, file))
             .collect();
         let members = stream::iter(reads)
             .buffered(self.concurrent_reads)
@@ -206,33 +214,39 @@ impl Loader {
         &self,
         archive: &Archive,
         task: &ChunkTask,
-        read: &SourceRead,
+        file: Option<(SceneFile, PixelWindow)>,
     ) -> Result<(Member, ReadCost)> {
-        match self.try_fetch_member(archive, task, read).await {
+        let Some((file, window)) = file else {
+            return Ok((Member::Apart, ReadCost::default()));
+        };
+        let read = |uri| self.fetch_file(archive, task, &file, uri, &window);
+        match self.failed.first(&file, read).await {
             Err(error) if archive.skips_broken() && error.is_source_fault() => {
-                Ok((Member::Broken(error), ReadCost::default()))
+                Ok((Member::Broken { file, error }, ReadCost::default()))
             }
-            other => other.map_err(|error| task.add_place(archive, read, error)),
+            other => other.map_err(|error| task.add_place(archive, &file.label, error)),
         }
     }
 
-    async fn try_fetch_member(
+    /// What `window` needs of a file at one of its locations.
+    async fn fetch_file(
         &self,
         archive: &Archive,
         task: &ChunkTask,
-        read: &SourceRead,
+        source: &SceneFile,
+        uri: &str,
+        window: &PixelWindow,
     ) -> Result<(Member, ReadCost)> {
         let params = archive.params(task)?;
-        let source = archive.task_source(task, read)?;
         let reader = match archive.signer() {
-            Some(signer) => self.opener.open_signed(&source.uri, signer).await?,
-            None => self.opener.open(&source.uri).await?,
+            Some(signer) => self.opener.open_signed(uri, signer).await?,
+            None => self.opener.open(uri).await?,
         };
         let open_cost = reader.take_open_cost();
         let prepared = self
             .prepared
             .get(reader.info(), source, params, archive.geobox())?;
-        let Some(plan) = prepared.read(&read.window)? else {
+        let Some(plan) = prepared.read(window)? else {
             return Ok((Member::Apart, open_cost));
         };
         let level = prepared.plan.level;
@@ -257,6 +271,7 @@ impl Loader {
         };
         let (blocks, mask) = futures::try_join!(blocks, mask)?;
         let ready = Ready {
+            file: source.clone(),
             reader,
             prepared,
             plan,
@@ -314,13 +329,17 @@ enum Member {
     /// It has no pixel of the chunk, as its header shows.
     Apart,
     /// It cannot be read, and is to be left out.
-    Broken(Error),
+    Broken {
+        file: SceneFile,
+        error: Error,
+    },
     Ready(Box<Ready>),
 }
 
 /// A member whose blocks are there.
 #[derive(Debug)]
 struct Ready {
+    file: SceneFile,
     reader: Arc<dyn RasterReader>,
     prepared: Arc<Prepared>,
     plan: ReadPlan,
