@@ -55,8 +55,8 @@ mod value;
 mod visualize;
 
 pub use array::{
-    Coarsened, Compute, DataArray, Dims, DropNa, Gaps, Grouped, Operand, Reduction, Reindex,
-    Rolling, align, concat,
+    Coarsened, Compute, DataArray, Dims, DropNa, Gaps, Grouped, Operand, Origin, Reduction,
+    Reindex, Resample, Rolling, Side, align, concat,
 };
 pub use attrs::Attrs;
 pub use buffer::{ALIGNMENT, Buffer, Pool};
@@ -65,7 +65,7 @@ pub use client::{
     Client, Future, ReturnWhen, Status, as_completed, default_client, gather, progress, wait,
 };
 pub use coords::{Coord, CoordLabel, CoordValue, CoordValues, Coords, Join, Select};
-pub use cube::{Cube, CubeOperand};
+pub use cube::{Cube, CubeCoarsened, CubeGrouped, CubeOperand, CubeRolling};
 pub use engine::{CancelToken, Engine, Job, default_engine, set_default_engine};
 pub use error::{
     CallError, CallFailure, Error, Result, SharedError, TaskError, TaskFailure, TooLarge,

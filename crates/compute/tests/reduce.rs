@@ -169,7 +169,7 @@ fn groups_of_dates() {
     check(&decades, &[0.0, nan, 1.0, nan, 2.0, nan, 3.0, nan, 4.0]);
     assert!(a.groupby("time.fortnight").is_err());
     assert!(
-        a.resample("time", "1W")
+        a.resample("time", "1fortnight")
             .unwrap_err()
             .to_string()
             .contains("QS-DEC")

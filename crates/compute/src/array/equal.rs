@@ -2,8 +2,9 @@
 
 use datacube_model::DType;
 
-use super::DataArray;
 use super::run::Compute;
+use super::{DataArray, align};
+use crate::coords::Join;
 use crate::error::{Error, Result};
 use crate::index::AxisIndex;
 
@@ -86,19 +87,91 @@ impl DataArray {
         self.check()?;
         let axis = self.axis(dim)?;
         let computed = self.compute()?;
-        if !self.dtype().is_float() {
-            return Ok(computed);
-        }
-        let missing = computed.isnull().compute()?;
-        let missing = missing.values::<bool>()?;
-        let lanes = missing.axis_iter(ndarray::Axis(axis));
-        let kept = lanes.enumerate().filter(|(_, lane)| match how {
-            DropNa::Any => !lane.iter().any(|&missing| missing),
-            DropNa::All => lane.is_empty() || !lane.iter().all(|&missing| missing),
-        });
-        let kept = kept.map(|(position, _)| position).collect();
-        computed.take(axis, AxisIndex::list(kept))?.compute()
+        let (valid, each) = computed.valid_along(axis)?;
+        computed.take(axis, how.kept(&valid, each))?.compute()
     }
+
+    /// How many pixels are not NaN at each position of an axis of a computed
+    /// array, and how many there are.
+    pub(crate) fn valid_along(&self, axis: usize) -> Result<(Vec<usize>, usize)> {
+        let len = self.shape()[axis];
+        let each = self.size().checked_div(len).unwrap_or(0);
+        if !self.dtype().is_float() {
+            return Ok((vec![each; len], each));
+        }
+        let valid = self.notnull().compute()?;
+        let valid = valid.values::<bool>()?;
+        let lanes = valid.axis_iter(ndarray::Axis(axis));
+        let count = |lane: ndarray::ArrayViewD<'_, bool>| lane.iter().filter(|&&is| is).count();
+        Ok((lanes.map(count).collect(), each))
+    }
+
+    /// The array where `condition` holds, NaN elsewhere, without the labels at
+    /// which it holds nowhere. Computes the condition, because the shape depends
+    /// on it; the array stays lazy.
+    ///
+    /// # Errors
+    /// A condition that is not bool; as [`DataArray::compute`].
+    ///
+    /// # Source
+    /// xarray, `where` with `drop=True`.
+    pub fn where_drop(&self, condition: &DataArray) -> Result<DataArray> {
+        self.check()?;
+        let both = align(&[self, condition], Join::Inner)?;
+        let [array, condition] = both.as_slice() else {
+            return Err(Error::Bug("two arrays were aligned".to_owned()));
+        };
+        let condition = condition.compute()?;
+        let mut array = array.clone();
+        let mut clipped = condition.clone();
+        for (dim, index) in held_somewhere(&condition)? {
+            if let Ok(axis) = array.axis(&dim) {
+                array = array.take(axis, index.clone())?;
+            }
+            clipped = clipped.take(clipped.axis(&dim)?, index)?;
+        }
+        array.where_(&clipped).check().cloned()
+    }
+
+    /// This array, and the pixels of `other` where it is NaN or has no label.
+    ///
+    /// # Errors
+    /// Labels that are there twice; types that do not go together.
+    ///
+    /// # Source
+    /// xarray, `combine_first`.
+    pub fn combine_first(&self, other: &DataArray) -> Result<DataArray> {
+        let both = align(&[self, other], Join::Outer)?;
+        let [first, second] = both.as_slice() else {
+            return Err(Error::Bug("two arrays were aligned".to_owned()));
+        };
+        let combined = first.where_or(&first.notnull(), second);
+        combined.check().cloned()
+    }
+}
+
+impl DropNa {
+    /// The positions that are kept, of so many valid pixels out of `each`.
+    pub(crate) fn kept(self, valid: &[usize], each: usize) -> AxisIndex {
+        let kept = valid.iter().enumerate().filter(|&(_, &valid)| match self {
+            DropNa::Any => valid == each,
+            DropNa::All => valid > 0 || each == 0,
+        });
+        AxisIndex::list(kept.map(|(position, _)| position).collect())
+    }
+}
+
+/// Along each dimension of a computed condition the positions where it holds
+/// anywhere.
+pub(crate) fn held_somewhere(condition: &DataArray) -> Result<Vec<(String, AxisIndex)>> {
+    let holds = condition.values::<bool>()?;
+    let along = condition.dims().iter().enumerate().map(|(axis, dim)| {
+        let lanes = holds.axis_iter(ndarray::Axis(axis)).enumerate();
+        let kept = lanes.filter(|(_, lane)| lane.iter().any(|&holds| holds));
+        let kept = kept.map(|(position, _)| position).collect();
+        (dim.clone(), AxisIndex::list(kept))
+    });
+    Ok(along.collect())
 }
 
 /// Whether two computed arrays of one type have the same pixels.

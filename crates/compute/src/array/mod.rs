@@ -6,7 +6,9 @@
 //! [`DataArray::check`], `compute` and everything else that gives a `Result`.
 
 mod align;
+mod coarsen;
 mod equal;
+mod extremes;
 mod group;
 mod kernels;
 mod math;
@@ -14,6 +16,7 @@ mod operators;
 mod pixels;
 mod reduce;
 mod regional;
+mod resample;
 mod run;
 mod select;
 mod shape;
@@ -23,12 +26,15 @@ use std::sync::Arc;
 use datacube_model::DType;
 
 pub use align::{Reindex, align};
+pub use coarsen::Coarsened;
 pub use equal::DropNa;
-pub use group::{Coarsened, Grouped};
+pub(crate) use equal::held_somewhere;
+pub use group::Grouped;
 pub use kernels::Gaps;
 pub use operators::Operand;
 pub use reduce::{Dims, Reduction};
 pub use regional::{Rolling, concat};
+pub use resample::{Origin, Resample, Side};
 pub use run::Compute;
 pub(crate) use run::in_background;
 

@@ -142,10 +142,9 @@ impl Reduction {
         })
     }
 
-    /// Sums and products of fewer pixels are NaN, if not of more.
-    pub(super) fn at_least(mut self, pixels: u64) -> Reduction {
-        self.min_count = self.min_count.max(pixels);
-        self
+    /// The parts of a quantile.
+    pub(super) fn parts(&self) -> &[f64] {
+        &self.quantiles
     }
 
     pub(super) fn op(&self) -> ReduceOp {

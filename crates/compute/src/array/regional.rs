@@ -359,8 +359,8 @@ impl Rolling {
         self
     }
 
-    /// What each window comes to. Integers become floats first, because windows
-    /// that are not full have no value.
+    /// What each window comes to; counts too are floats. Integers become floats
+    /// first, because windows that are not full have no value.
     ///
     /// # Errors
     /// A reduction that needs all pixels at a time or positions.
@@ -371,10 +371,9 @@ impl Rolling {
                 op.name()
             )));
         }
-        let counts = op == ReduceOp::Count;
         let dtype = self.array.dtype();
         let float = match op {
-            _ if dtype.is_float() || counts => dtype,
+            _ if dtype.is_float() || op == ReduceOp::Count => dtype,
             ReduceOp::Min | ReduceOp::Max => promote::masked(dtype)?,
             _ => DType::Float64,
         };
@@ -382,8 +381,12 @@ impl Rolling {
         array.check()?;
         let after = if self.center { (self.size - 1) / 2 } else { 0 };
         let reach = (self.size - 1 - after, after);
-        let default = if counts { 0 } else { self.size as u64 };
-        let min_periods = self.min_periods.unwrap_or(default);
+        let min_periods = self.min_periods.unwrap_or(self.size as u64);
+        if op == ReduceOp::Count {
+            let count = array.windows_along(self.axis, reach, op, (0, 0))?;
+            let least = i64::try_from(min_periods).unwrap_or(i64::MAX);
+            return count.where_(&count.ge(least)).check().cloned();
+        }
         array.windows_along(self.axis, reach, op, (0, min_periods))
     }
 }

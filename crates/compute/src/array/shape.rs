@@ -289,6 +289,30 @@ impl DataArray {
         self.gather(axis, &positions, coords, None)
     }
 
+    /// The pixels moved by `by` along `dim`, those that leave at one end coming
+    /// in at the other. Labels stay.
+    ///
+    /// # Errors
+    /// No such dimension.
+    ///
+    /// # Source
+    /// xarray, `roll`.
+    pub fn roll(&self, dim: &str, by: i64) -> Result<DataArray> {
+        self.check()?;
+        let axis = self.axis(dim)?;
+        let len = self.shape()[axis];
+        let step = i128::from(by).rem_euclid(i128::try_from(len.max(1)).unwrap_or(1));
+        let step = usize::try_from(step).unwrap_or(0);
+        if step == 0 {
+            return Ok(self.clone());
+        }
+        let places = (0..len).map(|at| (at + len - step) % len).collect();
+        let coords = self.coords().clone();
+        let mut rolled = self.take(axis, AxisIndex::list(places))?;
+        rolled.coords = coords;
+        Ok(rolled)
+    }
+
     /// The one pixel of an array of one pixel that has been computed.
     ///
     /// # Errors

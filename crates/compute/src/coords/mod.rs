@@ -5,6 +5,7 @@
 //! and can be selected by label. Values are shared, so arrays of a cube hold
 //! one copy.
 
+pub(crate) mod frequency;
 mod join;
 mod label;
 mod near;

@@ -4,7 +4,9 @@
 //! over all variables; computing a cube is one job, in which work that its
 //! variables share (a mask, a common read) is done once.
 
+mod along;
 mod composite;
+mod groups;
 mod operators;
 mod reduce;
 mod run;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use datacube_model::DType;
 use indexmap::IndexMap;
 
+pub use groups::{CubeCoarsened, CubeGrouped, CubeRolling};
 pub use operators::CubeOperand;
 
 use crate::array::{DataArray, Operand};

@@ -9,7 +9,10 @@ use crate::error::{Error, Result};
 
 impl Cube {
     /// The cube of variables that `change` makes of these.
-    fn each(&self, mut change: impl FnMut(&str, &DataArray) -> Result<DataArray>) -> Result<Cube> {
+    pub(super) fn each(
+        &self,
+        mut change: impl FnMut(&str, &DataArray) -> Result<DataArray>,
+    ) -> Result<Cube> {
         self.check()?;
         let mut variables = Vec::with_capacity(self.len());
         for (name, array) in self.variables() {
@@ -19,7 +22,7 @@ impl Cube {
     }
 
     /// As [`Cube::each`], of the variables that have dimension `dim`.
-    fn each_along(
+    pub(super) fn each_along(
         &self,
         dim: &str,
         change: impl Fn(&DataArray) -> Result<DataArray>,

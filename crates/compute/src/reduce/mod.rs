@@ -217,9 +217,6 @@ pub struct Reduce {
     pub ddof: u32,
     /// Sums and products of fewer are NaN.
     pub min_count: u64,
-    /// Whether the smallest, largest, first or last of no pixels is NaN, rather
-    /// than an error; of floats.
-    pub empty_is_nan: bool,
     /// Of [`ReduceOp::Quantile`]: bits of the parts, each 0 to 1, which become
     /// the first axis of the result.
     pub quantiles: Vec<u64>,
@@ -234,7 +231,6 @@ impl Reduce {
             skipna: true,
             ddof: 0,
             min_count: 0,
-            empty_is_nan: false,
             quantiles: Vec::new(),
         }
     }
@@ -261,13 +257,6 @@ impl Reduce {
         let reduced = self.roles.iter().filter(|role| **role != Role::Keep);
         if self.op.is_positional() && reduced.count() > 1 {
             return bad("positions along several axes");
-        }
-        let extreme = matches!(
-            self.op,
-            ReduceOp::Min | ReduceOp::Max | ReduceOp::First | ReduceOp::Last
-        );
-        if self.empty_is_nan && extreme && !dtype.is_float() {
-            return bad("integers that are NaN");
         }
         let parts = self.quantiles.iter().map(|&bits| f64::from_bits(bits));
         if (self.op == ReduceOp::Quantile) == self.quantiles.is_empty()

@@ -86,10 +86,9 @@ impl<W: Wide, const LARGEST: bool> State<W> for Extreme<W, LARGEST> {
     }
 
     #[inline(always)]
-    fn finish(&self, reduce: &Reduce) -> Result<Value, &'static str> {
+    fn finish(&self, _: &Reduce) -> Result<Value, &'static str> {
         match self.found {
             Found::Value => Ok(self.best.value()),
-            Found::Nothing if reduce.empty_is_nan => Ok(Value::Float(f64::NAN)),
             Found::Skipped | Found::Nan => Ok(Value::Float(f64::NAN)),
             Found::Nothing => Err(EMPTY),
         }
@@ -194,10 +193,9 @@ impl<W: Wide, const PICK: u8> State<W> for Place<W, PICK> {
     }
 
     #[inline(always)]
-    fn finish(&self, reduce: &Reduce) -> Result<Value, &'static str> {
+    fn finish(&self, _: &Reduce) -> Result<Value, &'static str> {
         let place = matches!(Self::KIND, Pick::Smallest | Pick::Largest);
         match self.found {
-            Found::Nothing if reduce.empty_is_nan && !place => Ok(Value::Float(f64::NAN)),
             Found::Nothing => Err(EMPTY),
             Found::Skipped if place => Err(ALL_NAN),
             Found::Skipped => Ok(Value::Float(f64::NAN)),

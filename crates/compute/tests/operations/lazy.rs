@@ -254,6 +254,50 @@ fn kernels(op: &str, inputs: &[&DataArray], params: &Params) -> Result<DataArray
             )?;
             a.histogram(&bins)?
         }
+        _ => along(op, inputs, params)?,
+    })
+}
+
+/// What finds labels, drops, fills along a dimension, and cubes.
+fn along(op: &str, inputs: &[&DataArray], params: &Params) -> Result<DataArray, Error> {
+    let a = inputs[0];
+    let dim = || params.text("dim");
+    let limit = || params.get("limit").map(|_| params.size("limit"));
+    let cube = || Cube::new([("a", a.clone()), ("b", inputs[1].clone())]);
+    Ok(match op {
+        "idxmin" => a.idxmin(dim())?,
+        "idxmax" => a.idxmax(dim())?,
+        "where_drop" => match params.get("after") {
+            Some(_) => {
+                let late = (0..5).map(|at| at > params.size("after"));
+                let time = a.coord("time")?.clone();
+                let late = DataArray::from_values(
+                    "late",
+                    &["time"],
+                    &[5],
+                    late.collect::<Vec<bool>>(),
+                    [("time", time)].into(),
+                )?;
+                a.where_drop(&(inputs[1] & late))?
+            }
+            None => a.where_drop(inputs[1])?,
+        },
+        "combine_first" => a.combine_first(inputs[1])?,
+        "roll" => a.roll(dim(), params.float("by") as i64)?,
+        "ffill" => a.ffill(dim(), limit())?,
+        "bfill" => a.bfill(dim(), limit())?,
+        "cumprod" => (a / params.float("scale")).cumprod(dim())?,
+        "cube_dropna" => {
+            let how = match params.text("how") {
+                "all" => DropNa::All,
+                _ => DropNa::Any,
+            };
+            cube()?.dropna(dim(), how)?.to_array("variable")?
+        }
+        "cube_where_drop" => cube()?.where_drop(inputs[2])?.to_array("variable")?,
+        "cube_quantile" => cube()?
+            .quantile(params.float("q"), dim())?
+            .to_array("variable")?,
         other => panic!("no arm for operation `{other}`"),
     })
 }
