@@ -101,7 +101,7 @@ impl Cube {
             let stat = if *name == "count" {
                 stat.astype(DType::UInt16)
             } else {
-                stat
+                stat.astype(DType::Float32)
             };
             let attrs = Attrs::new()
                 .with("long_name", *long_name)

@@ -67,7 +67,7 @@ pub enum Kernel {
     },
     /// The geometric median of the inputs over an axis: first axis of the
     /// result the inputs, then cosine, euclidean and Bray-Curtis deviation and
-    /// the number of dates; float32.
+    /// the number of dates; float32, or float64 of bands with more digits.
     Geomedian {
         /// The axis.
         axis: usize,
@@ -207,7 +207,7 @@ impl Kernel {
             Kernel::Geomedian { .. } => {
                 let len = inputs.len() + GEOMEDIAN_STATS;
                 lead(&mut dims, &mut shape, &mut axes, "band", len);
-                dtype = DType::Float32;
+                dtype = geomedian_dtype(dtype);
             }
             Kernel::Percentile {
                 quantiles, nodata, ..
@@ -306,8 +306,22 @@ impl Kernel {
         match self {
             Kernel::MaskCleanup(_) => copies + 8 * pixels,
             Kernel::Percentile { .. } => copies + 16 * out + (1 << 20),
+            // The result, as it is made and as it is handed over, and one band of it.
+            Kernel::Geomedian { .. } => {
+                copies + 3 * geomedian_dtype(dtype).size() * out + (1 << 16)
+            }
             _ => copies + 8 * out + (1 << 16),
         }
+    }
+}
+
+/// A float that holds every pixel of a band.
+fn geomedian_dtype(dtype: DType) -> DType {
+    match dtype {
+        DType::Float64 | DType::Int32 | DType::UInt32 | DType::Int64 | DType::UInt64 => {
+            DType::Float64
+        }
+        _ => DType::Float32,
     }
 }
 

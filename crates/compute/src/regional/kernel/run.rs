@@ -4,7 +4,7 @@ use datacube_model::DType;
 use half::f16;
 
 use super::super::{Block, Rows, sub_block};
-use super::{Bits, GEOMEDIAN_STATS, Kernel, numbers, radii};
+use super::{Bits, GEOMEDIAN_STATS, Kernel, geomedian_dtype, numbers, radii};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::kernels::fill::{Gaps, interpolate_na};
@@ -163,37 +163,42 @@ impl Kernel {
                     offset,
                     nodata: nodata.map(Bits::get),
                 };
-                let found = composite(bands, axis, &options)?;
                 let lanes = axis.lanes();
                 let asked = &region.ranges()[0];
-                write(&found[asked.start * lanes..asked.end * lanes], out)
+                let asked = asked.start * lanes..asked.end * lanes;
+                match geomedian_dtype(T::DTYPE) {
+                    DType::Float64 => {
+                        let found = composite::<T, f64>(bands, axis, &options)?;
+                        write(&found[asked], out)
+                    }
+                    _ => write(&composite::<T, f32>(bands, axis, &options)?[asked], out),
+                }
             }
         }
     }
 }
 
 /// Bands, deviations and counts of a block, one row of lanes each.
-fn composite<T: Sample>(bands: &[&[T]], axis: Axis, options: &Geomedian) -> Result<Vec<f32>> {
-    let lanes = axis.lanes();
-    let mut found = vec![f32::NAN; (bands.len() + GEOMEDIAN_STATS) * lanes];
-    let mut counts = vec![0u16; axis.inner];
-    let mut part = vec![0.0f32; bands.len() * axis.inner];
+fn composite<T: Sample, R: Sample>(
+    bands: &[&[T]],
+    axis: Axis,
+    options: &Geomedian,
+) -> Result<Vec<R>> {
+    let (lanes, inner) = (axis.lanes(), axis.inner);
+    let missing = R::of_f64(f64::NAN);
+    let mut found = vec![missing; (bands.len() + GEOMEDIAN_STATS) * lanes];
+    let mut counts = vec![0u16; inner];
+    let mut part = vec![missing; bands.len() * inner];
+    let mut stats = vec![0.0f32; 3 * inner];
     let mut scratch = crate::kernels::geomedian::Scratch::default();
-    let slab = axis.len * axis.inner;
-    // An integer's nodata marks it in the pixels; in the result NaN does.
+    let slab = axis.len * inner;
     for outer in 0..axis.outer {
         let slabs: Vec<&[T]> = bands
             .iter()
             .map(|band| &band[outer * slab..(outer + 1) * slab])
             .collect();
-        let (_, stats) = found.split_at_mut(bands.len() * lanes);
-        let mut rows = stats.chunks_exact_mut(lanes.max(1));
-        let mut row = || {
-            let row = rows.next().unwrap_or(&mut []);
-            row.get_mut(outer * axis.inner..(outer + 1) * axis.inner)
-                .unwrap_or(&mut [])
-        };
-        let (smad, emad, bcmad, count) = (row(), row(), row(), row());
+        let (smad, others) = stats.split_at_mut(inner);
+        let (emad, bcmad) = others.split_at_mut(inner);
         let out = Composite {
             bands: &mut part,
             smad: Some(smad),
@@ -201,18 +206,24 @@ fn composite<T: Sample>(bands: &[&[T]], axis: Axis, options: &Geomedian) -> Resu
             bcmad: Some(bcmad),
             count: Some(&mut counts),
         };
-        geomedian(&slabs, axis.len, axis.inner, options, out, &mut scratch)?;
-        for (to, &from) in count.iter_mut().zip(&counts) {
-            *to = f32::from(from);
+        geomedian(&slabs, axis.len, inner, options, out, &mut scratch)?;
+        let mut rows = found
+            .chunks_exact_mut(lanes.max(1))
+            .map(|row| &mut row[outer * inner..(outer + 1) * inner]);
+        // An integer's nodata marks it in the pixels; in the result NaN does.
+        for (from, row) in part.chunks_exact(inner.max(1)).zip(rows.by_ref()) {
+            for ((to, &from), &count) in row.iter_mut().zip(from).zip(&counts) {
+                *to = if count == 0 { missing } else { from };
+            }
         }
-        for (band, from) in part.chunks_exact(axis.inner.max(1)).enumerate() {
-            let start = band * lanes + outer * axis.inner;
-            let valid = found[start..start + axis.inner]
-                .iter_mut()
-                .zip(from)
-                .zip(&counts);
-            for ((to, &from), &count) in valid {
-                *to = if count == 0 { f32::NAN } else { from };
+        for (from, row) in stats.chunks_exact(inner.max(1)).zip(rows.by_ref()) {
+            for (to, &from) in row.iter_mut().zip(from) {
+                *to = R::of_f64(f64::from(from));
+            }
+        }
+        for row in rows {
+            for (to, &count) in row.iter_mut().zip(&counts) {
+                *to = R::of_f64(f64::from(count));
             }
         }
     }
