@@ -382,14 +382,126 @@ fn a_limit_too_small_by_a_byte() {
 }
 
 #[test]
-fn deep_plans_are_refused_not_overflown() {
-    let mut a = array(&["x"], &[8], &[1.0; 8]);
-    for _ in 0..300 {
+fn deep_plans_run_in_stages() {
+    let mut a = array(&["x"], &[8], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    for _ in 0..1500 {
         a = a.cumsum("x").unwrap() * 0.5;
     }
-    let error = a.compute_with(&cluster("1GB")).unwrap_err().to_string();
-    assert!(error.contains("persist"), "{error}");
-    assert!(a.compute_with(&Serial::new()).is_ok());
+    floats(&a);
+    // Whichever step of the chain is the last one of a stage.
+    for steps in 90..100 {
+        let mut a = array(&["x"], &[4], &[1.0, 2.0, 3.0, 4.0]);
+        for _ in 0..steps {
+            a = a.shift("x", 1).unwrap().cumsum("x").unwrap();
+        }
+        floats(&a);
+        floats(&(a + 1.0));
+    }
+    let mut b = array(&["x"], &[8], &[1.0; 8]);
+    for _ in 0..400 {
+        b = b.rolling("x", 2).unwrap().min_periods(1).mean().unwrap() + 1.0;
+    }
+    check(&b, &[401.0; 8]);
+}
+
+/// Windows around each pixel of an array of 500 steps and two lanes, each worked
+/// out alone, with the sum of the sizes of what was added.
+fn alone(values: &[f64], steps_first: bool, window: usize, op: ReduceOp) -> Vec<(f64, f64, usize)> {
+    let at = |lane: usize, step: usize| match steps_first {
+        true => values[step * 2 + lane],
+        false => values[lane * 500 + step],
+    };
+    let after = (window - 1) / 2;
+    let before = window - 1 - after;
+    let one = |lane: usize, step: usize| {
+        let around = step.saturating_sub(before)..(step + after + 1).min(500);
+        let seen: Vec<f64> = around
+            .map(|step| at(lane, step))
+            .filter(|x| !x.is_nan())
+            .collect();
+        let sum: f64 = seen.iter().sum();
+        let value = match op {
+            ReduceOp::Sum => sum,
+            ReduceOp::Mean => sum / seen.len() as f64,
+            ReduceOp::Min => seen.iter().copied().fold(f64::NAN, f64::min),
+            _ => seen.iter().copied().fold(f64::NAN, f64::max),
+        };
+        (value, seen.iter().map(|x| x.abs()).sum(), seen.len())
+    };
+    let places = (0..1000).map(|i| match steps_first {
+        true => (i % 2, i / 2),
+        false => (i / 500, i % 500),
+    });
+    places.map(|(lane, step)| one(lane, step)).collect()
+}
+
+#[test]
+fn long_windows_do_not_depend_on_chunks_and_lose_nothing() {
+    // Some pixels far from the others, whose rounding a running sum would keep.
+    let values: Vec<f64> = (0..1000)
+        .map(|i| match i % 97 {
+            0 => f64::NAN,
+            13 => 1e12,
+            _ => f64::from(i).sin(),
+        })
+        .collect();
+    for (dims, shape) in [(["t", "x"], [500, 2]), (["x", "t"], [2, 500])] {
+        let a = array(&dims, &shape, &values);
+        for (window, least) in [(8, 1u64), (9, 9), (64, 5), (501, 1), (1200, 1)] {
+            for op in [ReduceOp::Sum, ReduceOp::Mean, ReduceOp::Min, ReduceOp::Max] {
+                let rolled = |chunk: usize| {
+                    let a = a.rechunk(&Chunks::new([("t", chunk)])).unwrap();
+                    let rolling = a.rolling("t", window).unwrap().center();
+                    floats(&rolling.min_periods(least).reduce(op).unwrap())
+                };
+                let whole = rolled(500);
+                for chunk in [7, 130] {
+                    let mut pairs = rolled(chunk).into_iter().zip(&whole);
+                    assert!(
+                        pairs.all(|(a, b)| a.to_bits() == b.to_bits()),
+                        "{op:?} of {window} in chunks of {chunk}"
+                    );
+                }
+                let expected = alone(&values, dims[0] == "t", window, op);
+                for (found, (value, size, seen)) in whole.iter().zip(expected) {
+                    let nothing = (seen as u64) < least;
+                    let near = (found - value).abs() <= 1e-14 * size.max(1.0);
+                    assert!(
+                        if nothing { found.is_nan() } else { near },
+                        "{op:?} of {window} along {dims:?}: {found} for {value} of {seen}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn geometric_medians_keep_the_digits_of_their_bands() {
+    // More digits than float32 has.
+    let band = |name: &str, values: [f64; 3]| {
+        (name.to_owned(), array(&["time"], &[3], &values).named(name))
+    };
+    let cube = Cube::new([
+        band("a", [1e9, 1e9 + 1.0, 1e9 + 2.0]),
+        band("b", [2e9 + 2.0, 2e9 + 1.0, 2e9]),
+    ]);
+    let cube = cube.unwrap();
+    let check = |cube: &Cube, type_: DType| {
+        let found = cube.geomedian_with_mads("time", None).unwrap();
+        let found = found.compute_with(&cluster("1GB")).unwrap();
+        for (name, value) in [("a", 1e9 + 1.0), ("b", 2e9 + 1.0)] {
+            let median = found.get(name).unwrap();
+            assert_eq!(median.dtype(), type_);
+            let median = median.astype(DType::Float64).compute().unwrap();
+            assert_eq!(median.to_vec::<f64>().unwrap(), [value], "{name} {type_}");
+        }
+        let emad = found.get("emad").unwrap();
+        assert_eq!(emad.to_vec::<f32>().unwrap(), [2f32.sqrt()]);
+        assert_eq!(found.get("count").unwrap().to_vec::<u16>().unwrap(), [3]);
+    };
+    check(&cube, DType::Float64);
+    check(&cube.astype(DType::UInt32), DType::UInt32);
 }
 
 #[test]

@@ -8,6 +8,10 @@
 //!
 //! A reduction of more than one canonical block is made as a tree: the states of
 //! each block first, each by a task of its own, and then their sum.
+//!
+//! Operations within each other are made by calls within each other. Where a plan
+//! has very many of them, one on the way is made first, whoever needs it, so that
+//! no chain is too long to run.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -29,6 +33,10 @@ const CHUNK_BYTES: usize = 16 << 20;
 /// Bytes that a chunk of what is kept is made of.
 const INPUT_BYTES: usize = 256 << 20;
 
+/// Programs and regional functions within each other, of which the last is made
+/// first. Engines refuse about twice as many.
+const DEEP: usize = 96;
+
 /// The plan in which what is needed often is made once.
 ///
 /// # Errors
@@ -43,6 +51,7 @@ pub fn materialize(plan: &Plan) -> Result<Plan> {
         }
         kept.extend(often);
     }
+    deep(&plan, &mut kept);
     rewrite(&plan, |node, inputs| {
         let new = with_inputs(node, inputs)?;
         if kept.contains(&Arc::as_ptr(node)) {
@@ -51,6 +60,34 @@ pub fn materialize(plan: &Plan) -> Result<Plan> {
         }
         Ok(new)
     })
+}
+
+/// Adds what has to be made first for no chain to be too long.
+fn deep(plan: &Plan, kept: &mut HashSet<*const Node>) {
+    // Outputs are made for themselves.
+    let roots: HashSet<*const Node> = (plan.outputs().iter())
+        .map(|output| Arc::as_ptr(output.node()))
+        .collect();
+    let mut depths: HashMap<*const Node, usize> = HashMap::new();
+    for node in plan.nodes() {
+        let below = node.inputs().iter();
+        let below = below.map(|input| match Arc::as_ptr(input) {
+            input if kept.contains(&input) => 0,
+            input => depths.get(&input).copied().unwrap_or(0),
+        });
+        let below = below.max().unwrap_or(0);
+        let (own, whole) = match node.op() {
+            Op::Regional(_) => (1, true),
+            // Of several outputs each is a node of its own.
+            Op::Fused(program) => (1, program.outputs().len() == 1),
+            _ => (0, false),
+        };
+        let address = Arc::as_ptr(&node);
+        depths.insert(address, below + own);
+        if below + own >= DEEP && whole && !roots.contains(&address) {
+            kept.insert(address);
+        }
+    }
 }
 
 /// Reductions of several canonical blocks, as the states of each and their sum.

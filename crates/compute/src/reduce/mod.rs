@@ -18,6 +18,7 @@ mod pixels;
 mod place;
 mod planes;
 mod run;
+mod sliding;
 mod state;
 mod windows;
 
@@ -29,7 +30,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use cumulate::Cumulate;
 pub(crate) use geometry::Geometry;
 pub(crate) use run::{Accumulate, accumulators, combine, reduce_whole, state_bytes, words};
-pub(crate) use windows::windows;
+pub(crate) use sliding::{Lanes, Slide, sliding, sliding_bytes};
+pub(crate) use windows::{windows, windows_bytes};
 
 use crate::error::{Error, Result};
 

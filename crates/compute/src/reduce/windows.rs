@@ -23,6 +23,12 @@ pub(crate) trait Windows {
     fn finish(&self, min_periods: u64, result: DType, out: &mut [u8]);
 }
 
+/// Bytes that [`windows`] takes.
+pub(crate) fn windows_bytes(reduce: &Reduce, dtype: DType) -> usize {
+    let state = with_state!(reduce, dtype, S, W => size_of::<S>());
+    ROW * (state + 2 * size_of::<u64>())
+}
+
 /// States for windows.
 pub(crate) fn windows(reduce: &Reduce, dtype: DType) -> Box<dyn Windows> {
     with_state!(reduce, dtype, S, W => Box::new(Typed::<S, W> {
@@ -58,30 +64,8 @@ impl<S: State<W>, W: Wide + Load> Windows for Typed<S, W> {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "rounded once")]
     fn finish(&self, min_periods: u64, result: DType, out: &mut [u8]) {
-        match result {
-            DType::Float32 => {
-                for (value, pixel) in self.values(min_periods).zip(out.as_chunks_mut().0) {
-                    *pixel = (float(value) as f32).to_ne_bytes();
-                }
-            }
-            DType::Float64 => {
-                for (value, pixel) in self.values(min_periods).zip(out.as_chunks_mut().0) {
-                    *pixel = float(value).to_ne_bytes();
-                }
-            }
-            _ => {
-                let pixels = out.chunks_exact_mut(result.size());
-                for (value, pixel) in self.values(min_periods).zip(pixels) {
-                    match value {
-                        Some(value) => store(value, result, pixel),
-                        None if result.is_float() => store(Value::Float(f64::NAN), result, pixel),
-                        None => pixel.fill(0),
-                    }
-                }
-            }
-        }
+        write_values(self.values(min_periods), result, out);
     }
 }
 
@@ -95,6 +79,37 @@ impl<S: State<W>, W: Wide> Typed<S, W> {
             let value = state.finish(&self.reduce).ok();
             value.filter(|_| count >= min_periods)
         })
+    }
+}
+
+/// Writes results, one a pixel; nothing is NaN, or 0.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "rounded once")]
+pub(super) fn write_values(
+    values: impl Iterator<Item = Option<Value>>,
+    result: DType,
+    out: &mut [u8],
+) {
+    match result {
+        DType::Float32 => {
+            for (value, pixel) in values.zip(out.as_chunks_mut().0) {
+                *pixel = (float(value) as f32).to_ne_bytes();
+            }
+        }
+        DType::Float64 => {
+            for (value, pixel) in values.zip(out.as_chunks_mut().0) {
+                *pixel = float(value).to_ne_bytes();
+            }
+        }
+        _ => {
+            for (value, pixel) in values.zip(out.chunks_exact_mut(result.size())) {
+                match value {
+                    Some(value) => store(value, result, pixel),
+                    None if result.is_float() => store(Value::Float(f64::NAN), result, pixel),
+                    None => pixel.fill(0),
+                }
+            }
+        }
     }
 }
 

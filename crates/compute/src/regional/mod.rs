@@ -412,7 +412,7 @@ impl Regional {
             Regional::Combine { reduce, shape, .. } => {
                 8 * pixels + reduce::state_bytes(Geometry::new(reduce, shape), dtype, out)
             }
-            Regional::Window(window) => window.state_bytes() * out,
+            Regional::Window(window) => window.scratch_bytes(shapes[0], dtype),
             Regional::Scan(_) | Regional::Concat { .. } => 0,
             Regional::Kernel(kernel) => kernel.scratch_bytes(shapes.len(), dtype, pixels, out),
             Regional::Custom(custom) => custom.scratch_bytes(out),

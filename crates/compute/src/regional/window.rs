@@ -1,11 +1,13 @@
 //! Windows: each pixel from those around it.
 //!
 //! A window is a set of places around a pixel; what lies there is reduced, in C
-//! order of the places. Places outside the array are missing, as NaN is.
+//! order of the places. Places outside the array are missing, as NaN is. Long
+//! windows along one axis slide: see `reduce/sliding.rs`.
 
+use datacube_model::DType;
 use serde::{Deserialize, Serialize};
 
-use super::Block;
+use super::{Block, sub_block};
 use crate::error::{Error, Result};
 use crate::plan::Schema;
 use crate::reduce::{self, Reduce, ReduceOp, Role};
@@ -13,6 +15,9 @@ use crate::region::{Region, c_strides};
 
 /// Places of a window at most.
 const MAX_PLACES: usize = 1 << 20;
+
+/// Places from which on a window along one axis slides.
+const SLIDES: usize = 8;
 
 /// A reduction of what lies around each pixel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,27 +62,44 @@ impl Footprint {
         }
     }
 
-    /// The places, in C order.
-    fn places(&self, ndim: usize) -> Vec<Vec<isize>> {
-        let mut places: Vec<Vec<isize>> = vec![Vec::new()];
-        for (before, after) in self.reach(ndim) {
-            let range = -before.cast_signed()..=after.cast_signed();
-            places = places
-                .into_iter()
-                .flat_map(|place| {
-                    range.clone().map(move |at| {
-                        let mut place = place.clone();
-                        place.push(at);
-                        place
-                    })
-                })
-                .collect();
-        }
-        if let Footprint::Disk { radius } = self {
-            let limit = (radius * radius).cast_signed();
-            places.retain(|place| place.iter().map(|at| at * at).sum::<isize>() <= limit);
+    /// The places, in C order, one after the other.
+    fn places(&self, ndim: usize) -> Vec<isize> {
+        let reach = self.reach(ndim);
+        let each = |(before, after): &(usize, usize)| before + after + 1;
+        let count: usize = reach.iter().map(each).product();
+        let limit = match self {
+            Footprint::Disk { radius } => Some((radius * radius).cast_signed()),
+            Footprint::Box(_) => None,
+        };
+        let mut places = Vec::new();
+        let mut place: Vec<isize> = (reach.iter())
+            .map(|(before, _)| -before.cast_signed())
+            .collect();
+        for _ in 0..count {
+            let near = place.iter().map(|at| at * at).sum::<isize>();
+            if limit.is_none_or(|limit| near <= limit) {
+                places.extend_from_slice(&place);
+            }
+            for (at, (before, after)) in place.iter_mut().zip(&reach).rev() {
+                *at += 1;
+                if *at <= after.cast_signed() {
+                    break;
+                }
+                *at = -before.cast_signed();
+            }
         }
         places
+    }
+
+    /// The axis along which alone it reaches, and how far, if that is far.
+    fn slides(&self) -> Option<(usize, usize, usize)> {
+        let Footprint::Box(reach) = self else {
+            return None;
+        };
+        let mut wide = (reach.iter().enumerate()).filter(|(_, reach)| **reach != (0, 0));
+        let (axis, (before, after)) = wide.next()?;
+        let size = before + after + 1;
+        (wide.next().is_none() && size >= SLIDES).then_some((axis, *before, size))
     }
 }
 
@@ -135,13 +157,58 @@ impl Window {
         Region::new(ranges.collect::<Vec<_>>())
     }
 
-    pub(super) fn state_bytes(&self) -> usize {
-        64
+    /// Memory that [`Window::run`] takes for pixels of `dtype` of an array of
+    /// `shape`.
+    pub(super) fn scratch_bytes(&self, shape: &[usize], dtype: DType) -> usize {
+        let reduce = self.reduce();
+        if let Some((axis, _, size)) = self.footprint.slides() {
+            let inner = shape.iter().skip(axis + 1).product();
+            return reduce::sliding_bytes(&reduce, dtype, size, inner);
+        }
+        let reach = self.footprint.reach(shape.len());
+        let places: usize = reach.iter().map(|(b, a)| b + a + 1).product();
+        // A vector that grows is at times held twice, the second of twice the size.
+        let places = 3 * places * shape.len() * size_of::<isize>();
+        reduce::windows_bytes(&reduce, dtype) + places
+    }
+
+    /// Windows along `axis`, of which `before` pixels lie before their own.
+    fn slide(
+        &self,
+        (axis, before, size): (usize, usize, usize),
+        block: &Block<'_>,
+        region: &Region,
+        out: &mut [u8],
+    ) {
+        let reduce = self.reduce();
+        let result = reduce.op.result(block.dtype).unwrap_or(block.dtype);
+        let mut ranges = region.ranges().to_vec();
+        let want = ranges[axis].clone();
+        let have = block.region.ranges()[axis].clone();
+        ranges[axis] = have.clone();
+        let pixels = sub_block(block, &Region::new(ranges));
+        let shape = region.shape();
+        let lanes = reduce::Lanes {
+            pixels: &pixels,
+            outer: shape[..axis].iter().product(),
+            inner: shape[axis + 1..].iter().product(),
+            have,
+            want,
+        };
+        let slide = reduce::Slide {
+            before,
+            size,
+            min_periods: self.min_periods,
+        };
+        reduce::sliding(&reduce, block.dtype, slide, lanes.inner).run(&lanes, result, out);
     }
 
     /// Row after row of the result, a piece at a time, takes all of its places
     /// before the next, so that what is kept of a window stays in the cache.
     pub(super) fn run(&self, block: &Block<'_>, region: &Region, out: &mut [u8]) {
+        if let Some(slides) = self.footprint.slides() {
+            return self.slide(slides, block, region, out);
+        }
         let reduce = self.reduce();
         let result = reduce.op.result(block.dtype).unwrap_or(block.dtype);
         let size = block.dtype.size();
@@ -163,7 +230,7 @@ impl Window {
             for (start, out) in pieces.zip(out.chunks_mut(most)) {
                 let end = start + out.len() / result.size();
                 states.begin(end - start);
-                for place in &places {
+                for place in places.chunks_exact(region.ndim()) {
                     // Where the row of this place is, if it lies in the array.
                     let row = (index.iter().zip(place))
                         .zip(block.region.ranges().iter().zip(&strides))
