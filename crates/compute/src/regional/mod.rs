@@ -8,11 +8,13 @@
 
 mod concat;
 mod custom;
+mod describe;
 mod kernel;
+mod reduction;
+mod rows;
 mod scan;
 mod window;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use datacube_model::DType;
@@ -21,8 +23,11 @@ use serde::{Deserialize, Serialize};
 pub use custom::{Custom, Part};
 pub(crate) use kernel::GEOMEDIAN_STATS;
 pub use kernel::{Bits, Kernel};
+pub(crate) use rows::{Rows, sub_block};
 pub use scan::{Scan, ScanOp};
 pub use window::{Footprint, Window};
+
+use reduction::{hull, partial, reduced};
 
 use crate::chunks::{AxisChunks, ChunkGrid};
 use crate::error::{Error, Result};
@@ -335,63 +340,6 @@ impl Regional {
         }
     }
 
-    /// What it does, with its parameters, of arrays of these kinds.
-    pub(crate) fn describe(&self, inputs: &[&Schema]) -> String {
-        let dims = |wanted: &dyn Fn(&Role) -> bool, reduce: &Reduce| {
-            let Some(input) = inputs.first() else {
-                return String::new();
-            };
-            let names = reduce.roles.iter().zip(&*input.dims);
-            let names: Vec<&str> = names
-                .filter(|(role, _)| wanted(role))
-                .map(|(_, dim)| dim.as_str())
-                .collect();
-            names.join(", ")
-        };
-        match self {
-            Regional::Reduce(reduce) | Regional::Partial(reduce) => {
-                let over = dims(&|role| *role == Role::Reduce, reduce);
-                let by = dims(&|role| matches!(role, Role::Group(_)), reduce);
-                let mut text = self.name().to_owned();
-                if matches!(self, Regional::Partial(_)) {
-                    text = format!("{} of each block", reduce.op.name());
-                }
-                if !over.is_empty() {
-                    text += &format!(" over {over}");
-                }
-                if !by.is_empty() {
-                    text += &format!(" in groups of {by}");
-                }
-                if !reduce.skipna {
-                    text += ", NaN included";
-                }
-                text
-            }
-            Regional::Combine { reduce, .. } => format!("{} of all blocks", reduce.op.name()),
-            Regional::Scan(scan) => match inputs.first() {
-                Some(input) => format!("{} along {}", self.name(), input.dims[scan.axis]),
-                None => self.name().to_owned(),
-            },
-            Regional::Window(window) => {
-                let reach = match (&window.footprint, inputs.first()) {
-                    (Footprint::Box(reach), _) => reach
-                        .iter()
-                        .map(|(before, after)| (before + after + 1).to_string())
-                        .collect::<Vec<_>>()
-                        .join(" x "),
-                    (Footprint::Disk { radius }, _) => format!("a disk of radius {radius}"),
-                };
-                format!("{} in windows of {reach}", self.name())
-            }
-            Regional::Concat { axis } => match inputs.first() {
-                Some(input) => format!("concat along {}", input.dims[*axis]),
-                None => "concat".to_owned(),
-            },
-            Regional::Kernel(kernel) => kernel.name().to_owned(),
-            Regional::Custom(custom) => format!("function `{}`", custom.name()),
-        }
-    }
-
     /// Memory that [`Regional::run`] takes for a region of `out` pixels from
     /// inputs of `pixels`.
     pub(crate) fn scratch_bytes(
@@ -417,132 +365,5 @@ impl Regional {
             Regional::Kernel(kernel) => kernel.scratch_bytes(shapes.len(), dtype, pixels, out),
             Regional::Custom(custom) => custom.scratch_bytes(out),
         }
-    }
-}
-
-/// Dimensions and chunks of a reduction's result. Groups are made together.
-fn reduced(reduce: &Reduce, input: &Schema) -> (Vec<String>, ChunkGrid) {
-    let mut dims = Vec::new();
-    let mut axes = Vec::new();
-    if reduce.leading() == 1 {
-        dims.push("quantile".to_owned());
-        axes.push(AxisChunks::whole(reduce.quantiles.len()));
-    }
-    for (axis, role) in reduce.roles.iter().enumerate() {
-        match role {
-            Role::Reduce => continue,
-            Role::Keep => axes.push(input.chunks.axes()[axis].clone()),
-            Role::Group(groups) => axes.push(AxisChunks::whole(groups.count())),
-        }
-        dims.push(input.dims[axis].clone());
-    }
-    (dims, ChunkGrid::new(axes))
-}
-
-fn hull(runs: &[Vec<Range<usize>>], shape: &[usize]) -> Region {
-    let ranges = runs
-        .iter()
-        .zip(shape)
-        .map(|(runs, _)| match (runs.first(), runs.last()) {
-            (Some(first), Some(last)) => first.start..last.end,
-            _ => 0..0,
-        });
-    Region::new(ranges.collect::<Vec<_>>())
-}
-
-/// The states of the canonical blocks that `region` names.
-fn partial(reduce: &Reduce, shape: &[usize], block: &Block<'_>, region: &Region, out: &mut [u8]) {
-    let geometry = Geometry::new(reduce, shape);
-    let ranges = region.ranges();
-    let kept = Region::new(ranges[1..ranges.len() - 1].to_vec());
-    let each = kept.len() * reduce::words();
-    let mut words = vec![0u64; each];
-    for (number, out) in ranges[0].clone().zip(out.chunks_exact_mut(8 * each.max(1))) {
-        let mut states = reduce::accumulators(geometry, block.dtype, &kept);
-        let part = Region::new(geometry.block(number)).intersect(&block.region);
-        if !part.is_empty() {
-            let pixels = sub_block(block, &part);
-            states.take(&part, &pixels);
-        }
-        states.end_block();
-        states.write_words(&mut words);
-        for (word, out) in words.iter().zip(out.chunks_exact_mut(8)) {
-            out.copy_from_slice(&word.to_ne_bytes());
-        }
-    }
-}
-
-/// The pixels of a part of a block.
-pub(crate) fn sub_block<'a>(block: &Block<'a>, part: &Region) -> std::borrow::Cow<'a, [u8]> {
-    if *part == block.region {
-        return block.pixels.into();
-    }
-    let size = block.dtype.size();
-    let mut out = vec![0u8; part.len() * size];
-    let Some(inner) = part.ranges().last() else {
-        return block.pixels.into();
-    };
-    let row = inner.len() * size;
-    if row > 0 {
-        let from = Rows::new(&block.region, part);
-        for (offset, out) in from.zip(out.chunks_exact_mut(row)) {
-            out.copy_from_slice(&block.pixels[offset * size..][..row]);
-        }
-    }
-    out.into()
-}
-
-/// Where the rows of a part of a region start in it, in C order.
-pub(crate) struct Rows {
-    strides: Vec<usize>,
-    ranges: Vec<Range<usize>>,
-    index: Vec<usize>,
-    offset: usize,
-    left: usize,
-}
-
-impl Rows {
-    pub(crate) fn new(region: &Region, part: &Region) -> Rows {
-        let strides = crate::region::c_strides(&region.shape());
-        let offset = part
-            .ranges()
-            .iter()
-            .zip(region.ranges())
-            .zip(&strides)
-            .map(|((part, whole), stride)| (part.start - whole.start) * stride)
-            .sum();
-        let outer = part.ndim().saturating_sub(1);
-        let ranges = part.ranges()[..outer].to_vec();
-        let left = if part.is_empty() {
-            0
-        } else {
-            ranges.iter().map(ExactSizeIterator::len).product()
-        };
-        Rows {
-            index: ranges.iter().map(|range| range.start).collect(),
-            strides,
-            ranges,
-            offset,
-            left,
-        }
-    }
-}
-
-impl Iterator for Rows {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
-        let at = self.offset;
-        for axis in (0..self.ranges.len()).rev() {
-            self.index[axis] += 1;
-            self.offset += self.strides[axis];
-            if self.index[axis] < self.ranges[axis].end {
-                break;
-            }
-            self.offset -= self.strides[axis] * self.ranges[axis].len();
-            self.index[axis] = self.ranges[axis].start;
-        }
-        Some(at)
     }
 }
