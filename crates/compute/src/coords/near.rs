@@ -2,7 +2,8 @@
 //! first after.
 
 use super::CoordValues;
-use super::label::{CoordLabel, Finder};
+use super::finder::Finder;
+use super::label::CoordLabel;
 use crate::error::Result;
 use crate::index::AxisIndex;
 
