@@ -87,20 +87,36 @@ impl Engine for Serial {
         check_result_fits(plan, sink.memory_bytes(plan), self.memory_limit)?;
         sink.begin(plan)
             .map_err(|error| sink_error("the result", &Region::whole(&[]), error))?;
-        let total = plan
+        let held = |number: usize, region: &Region| sink.resumes() && sink.holds(number, region);
+        let chunks = plan.outputs().iter().enumerate();
+        let resumed = chunks
+            .flat_map(|(number, output)| {
+                let regions = (0..output.chunks().n_chunks()).map(|i| output.chunks().region_of(i));
+                regions.filter(move |region| held(number, region))
+            })
+            .count();
+        let all: usize = plan
             .outputs()
             .iter()
             .map(|output| output.chunks().n_chunks())
             .sum();
+        let total = all - resumed;
         observer.event(&Event::JobStarted {
             tasks: total,
             projected: Cost::default(),
             exact: false,
             task_bytes: 0,
         });
-        let mut report = RunReport::default();
+        let mut report = RunReport {
+            resumed,
+            ..RunReport::default()
+        };
         for (number, output) in plan.outputs().iter().enumerate() {
             for chunk in 0..output.chunks().n_chunks() {
+                let region = output.chunks().region_of(chunk);
+                if held(number, &region) {
+                    continue;
+                }
                 if job.cancel_token().is_cancelled() {
                     return Err(Error::Cancelled {
                         done: report.tasks,
@@ -108,7 +124,6 @@ impl Engine for Serial {
                     });
                 }
                 let begun = Instant::now();
-                let region = output.chunks().region_of(chunk);
                 let failed = |cause| {
                     Error::Task(Box::new(TaskError {
                         array: output.name().to_owned(),

@@ -29,7 +29,8 @@ pub enum WriteOrder {
 /// # Contract
 ///
 /// - [`begin`](ChunkSink::begin) comes first and once; then each chunk of each
-///   output exactly once, unless the job fails.
+///   output exactly once, unless the job fails or the sink
+///   [`holds`](ChunkSink::holds) it.
 /// - Writes come from worker threads and should not wait for long.
 pub trait ChunkSink: Send + Sync {
     /// The order that it needs.
@@ -47,6 +48,19 @@ pub trait ChunkSink: Send + Sync {
     fn memory_bytes(&self, plan: &Plan) -> u64 {
         let _ = plan;
         0
+    }
+
+    /// Whether it may hold chunks already, from a job that was interrupted; if so
+    /// [`holds`](ChunkSink::holds) is asked for each of them.
+    fn resumes(&self) -> bool {
+        false
+    }
+
+    /// Whether it holds all pixels of `region` of output number `output`, so that
+    /// nobody has to make them. Asked before any pixel is made.
+    fn holds(&self, output: usize, region: &Region) -> bool {
+        let _ = (output, region);
+        false
     }
 
     /// The job was found to fit and starts.

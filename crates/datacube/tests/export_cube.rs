@@ -3,12 +3,19 @@
 
 mod common;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::python;
-use datacube::compute::{Attrs, Chunks, Cube, DataArray, Engine, LocalCluster, Serial};
+use datacube::compute::{
+    Attrs, ChunkSink, Chunks, Cube, DataArray, Engine, Job, LocalCluster, Observer, Region,
+    RunReport, Serial, SinkError,
+};
 use datacube::cube_coords;
-use datacube::export::{ExportOptions, cog::CogOptions, write_cog, write_png, write_zarr};
+use datacube::export::{
+    Error, ExportOptions, cog::CogOptions, part_of, write_cog, write_png, write_zarr,
+};
 use datacube_geo::{Affine, Crs, GeoBox, Shape2d};
 use serde_json::json;
 
@@ -202,4 +209,193 @@ fn what_one_geotiff_cannot_hold_is_refused() {
         "{text}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// An engine whose job fails after some writes.
+#[derive(Debug)]
+struct Failing<'a> {
+    engine: &'a dyn Engine,
+    after: usize,
+}
+
+struct FailingSink<'a> {
+    sink: &'a dyn ChunkSink,
+    left: AtomicUsize,
+}
+
+impl Engine for Failing<'_> {
+    fn name(&self) -> String {
+        "failing".to_owned()
+    }
+
+    fn memory_limit(&self) -> Option<u64> {
+        self.engine.memory_limit()
+    }
+
+    fn run(
+        &self,
+        job: &Job,
+        sink: &dyn ChunkSink,
+        observer: &dyn Observer,
+    ) -> datacube::compute::Result<RunReport> {
+        let left = AtomicUsize::new(self.after);
+        self.engine.run(job, &FailingSink { sink, left }, observer)
+    }
+}
+
+impl ChunkSink for FailingSink<'_> {
+    fn resumes(&self) -> bool {
+        self.sink.resumes()
+    }
+
+    fn holds(&self, output: usize, region: &Region) -> bool {
+        self.sink.holds(output, region)
+    }
+
+    fn write(&self, output: usize, region: &Region, pixels: &[u8]) -> Result<(), SinkError> {
+        let take = |left: usize| left.checked_sub(1);
+        self.left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+            .map_err(|_| "the disk is full")?;
+        self.sink.write(output, region, pixels)
+    }
+}
+
+/// Every file below a folder and its bytes.
+fn files(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            found.insert(path, bytes);
+        }
+    }
+    found
+}
+
+type Write = fn(&Cube, &Path, &ExportOptions, &dyn Engine) -> datacube::export::Result<RunReport>;
+
+const WRITERS: [(&str, Write); 2] = [
+    ("a.tif", |cube, path, options, engine| {
+        write_cog(cube, path, options, engine, &())
+    }),
+    ("a.zarr", |cube, path, options, engine| {
+        write_zarr(cube, path, options, engine, &())
+    }),
+];
+
+#[test]
+fn what_a_failed_run_has_written_is_not_made_again() {
+    let cluster = LocalCluster::start().unwrap();
+    let serial = Serial::new();
+    let aligned = ndvi(&scenes());
+    // Chunks that are no whole blocks of a COG: a block may be written in part.
+    let crooked = aligned
+        .rechunk(&Chunks::new([("time", 2), ("y", 37), ("x", 50)]))
+        .unwrap();
+    for (name, write) in WRITERS {
+        for engine in [&cluster as &dyn Engine, &serial] {
+            for cube in [&aligned, &crooked] {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join(name);
+                let all = write(cube, &path, &options(), engine).unwrap();
+                let expected = files(folder.path());
+                assert_eq!(all.resumed, 0);
+                let again = options().overwrite(true).resume(true);
+                for after in [4, 5] {
+                    let failing = Failing { engine, after };
+                    let error = write(cube, &path, &again, &failing).unwrap_err();
+                    assert!(error.to_string().contains("the disk is full"), "{error}");
+                }
+                let rest = write(cube, &path, &again, engine).unwrap();
+                assert!(
+                    rest.tasks > 0 && rest.tasks < all.tasks,
+                    "{} of {} tasks",
+                    rest.tasks,
+                    all.tasks
+                );
+                assert_eq!(rest.tasks + rest.resumed, all.tasks);
+                assert!(files(folder.path()) == expected, "{name} differs");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_damaged_meanwhile_is_made_again() {
+    let engine = Serial::new();
+    let cube = ndvi(&scenes());
+    for (name, write) in WRITERS {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        let all = write(&cube, &path, &options(), &engine).unwrap();
+        let expected = files(folder.path());
+        let again = options().overwrite(true).resume(true);
+        let failing = Failing {
+            engine: &engine,
+            after: 9,
+        };
+        write(&cube, &path, &again, &failing).unwrap_err();
+        let part = part_of(&path);
+        let damaged = if name.ends_with("tif") {
+            part.join("blocks")
+        } else {
+            part.join("store/ndvi/c/0/0/0")
+        };
+        let mut bytes = std::fs::read(&damaged).unwrap();
+        if name.ends_with("tif") {
+            bytes[20] ^= 1;
+        } else {
+            bytes.pop();
+        }
+        std::fs::write(&damaged, bytes).unwrap();
+        let rest = write(&cube, &path, &again, &engine).unwrap();
+        assert_eq!(rest.tasks, all.tasks - 9 + 1, "{name}");
+        assert!(files(folder.path()) == expected, "{name} differs");
+    }
+}
+
+#[test]
+fn what_another_job_began_is_not_gone_on_with() {
+    let engine = Serial::new();
+    let cube = ndvi(&scenes());
+    for (name, write) in WRITERS {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        let resume = options().resume(true);
+        let failing = Failing {
+            engine: &engine,
+            after: 5,
+        };
+        write(&cube, &path, &resume, &failing).unwrap_err();
+        let refuse = |cube: &Cube, options: &ExportOptions| {
+            let error = write(cube, &path, options, &engine).unwrap_err();
+            assert!(matches!(error, Error::OtherJob { .. }), "{error}");
+            error.to_string()
+        };
+        let negated = Cube::new([("ndvi", cube.get("ndvi").unwrap() * -1.0)]).unwrap();
+        let text = refuse(&negated, &resume);
+        assert!(text.contains("another plan"), "{text}");
+        let cut = cube.isel("time", 0..2).unwrap();
+        let text = refuse(&cut, &resume);
+        let words = if name.ends_with("tif") {
+            "bands"
+        } else {
+            "shape"
+        };
+        assert!(text.contains(words) && text.contains("a."), "{text}");
+        let mut slower = resume.clone();
+        (slower.cog.level, slower.zarr.level) = (9, 9);
+        let text = refuse(&cube, &slower);
+        assert!(
+            text.contains("`level` was") && text.contains("is 9"),
+            "{text}"
+        );
+        // Nothing of this did harm; and without `resume` it begins anew.
+        assert!(write(&cube, &path, &resume, &engine).unwrap().resumed > 0);
+        assert!(!part_of(&path).exists());
+    }
 }

@@ -118,6 +118,10 @@ pub(crate) struct LoadArgs {
     /// Replace the output if it exists
     #[arg(long, help_heading = "Output")]
     pub(crate) overwrite: bool,
+    /// Go on with what an interrupted run of the same command has written to .tif or .zarr, and
+    /// keep what is written if this one ends early
+    #[arg(long, help_heading = "Output")]
+    pub(crate) resume: bool,
     /// Colour map of a .png (default: chosen by the values)
     #[arg(long, value_name = "NAME", help_heading = "Output")]
     pub(crate) colormap: Option<String>,

@@ -28,6 +28,7 @@ pub(crate) fn run(dc: &Datacube, args: &LoadArgs) -> Result<ExitCode> {
     let memory = Memory::of(args)?;
     let dc = &memory.limit_caches(dc.clone());
     let kind = args.output.as_deref().map(OutputKind::of).transpose()?;
+    check_resume(args, kind)?;
     let masks = parse_masks(dc, args)?;
     let expressions = parse_expressions(args)?;
     let options = load_options(dc, args, &masks, &expressions)?;
@@ -80,8 +81,13 @@ pub(crate) fn run(dc: &Datacube, args: &LoadArgs) -> Result<ExitCode> {
             .iter()
             .map(|(name, size)| format!("{name} {size}"))
             .collect();
+        let RunReport { resumed, tasks, .. } = written.report;
+        let resumed = match resumed {
+            0 => String::new(),
+            _ => format!("; {resumed} of {} chunks were there", resumed + tasks),
+        };
         output::line(format!(
-            "Wrote {} ({}; {}) in {:.1} s",
+            "Wrote {} ({}; {}) in {:.1} s{resumed}",
             path.display(),
             result.names().collect::<Vec<_>>().join(", "),
             sizes.join(", "),
@@ -111,6 +117,28 @@ impl OutputKind {
             ),
         }
     }
+}
+
+/// Refuses to resume what cannot be; says so if what could be is begun anew.
+fn check_resume(args: &LoadArgs, kind: Option<OutputKind>) -> Result<()> {
+    let writes_on = matches!(kind, Some(OutputKind::Cog | OutputKind::Zarr));
+    if args.resume && !writes_on {
+        bail!("--resume: only an --output to .tif or .zarr can be gone on with");
+    }
+    if let Some(path) = args
+        .output
+        .as_deref()
+        .filter(|_| writes_on && !args.explain)
+    {
+        let part = export::part_of(path);
+        if !args.resume && part.exists() {
+            output::note(format!(
+                "{} of an interrupted run is begun anew; --resume would go on with it",
+                part.display()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Flags that pixels must have, and the measurement whose bits tell.
@@ -348,7 +376,9 @@ fn write(
     cluster: &LocalCluster,
     observer: &dyn Observer,
 ) -> Result<Written> {
-    let mut options = export::ExportOptions::default().overwrite(args.overwrite);
+    let mut options = export::ExportOptions::default()
+        .overwrite(args.overwrite)
+        .resume(args.resume);
     if let Some(name) = &args.colormap {
         options = options.colormap(name.parse()?);
     }
@@ -366,6 +396,8 @@ fn write(
         let error = anyhow::Error::from(error);
         if exists {
             error.context("nothing was written; --overwrite replaces it")
+        } else if args.resume && export::part_of(path).exists() {
+            error.context("what has been written stays for another --resume")
         } else {
             error
         }
@@ -415,6 +447,7 @@ fn summary(
         "bytes_read": report.read_bytes,
         "requests": report.requests,
         "chunks": report.tasks,
+        "chunks_resumed": report.resumed,
         "skipped": report.skipped,
         "peak_buffers": report.peak_pool_bytes,
         "peak_memory": peak_memory(),

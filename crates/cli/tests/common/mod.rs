@@ -120,12 +120,26 @@ impl Archive {
     }
 
     fn try_run(&self, arguments: &[&str]) -> Output {
-        command(self.folder.path())
+        self.command(arguments).output().expect("the binary runs")
+    }
+
+    /// The command on this archive's index, ready to run.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(self.folder.path());
+        command
             .arg("--index")
             .arg(format!("sqlite:{}", self.text("index.sqlite")))
-            .args(arguments)
-            .output()
-            .expect("the binary runs")
+            .args(arguments);
+        command
+    }
+
+    /// Runs the command, which has to succeed; gives back what it said on standard
+    /// error.
+    pub(crate) fn run_said(&self, arguments: &[&str]) -> String {
+        let output = self.try_run(arguments);
+        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(output.status.success(), "datacube {arguments:?}: {stderr}");
+        stderr
     }
 }
 

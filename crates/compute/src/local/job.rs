@@ -162,7 +162,7 @@ pub(super) fn run(
     check_result_fits(plan, held, shared.memory_limit())?;
     let limit = shared.memory_limit().map(|limit| limit - held);
     let parts = sink.takes_parts().then(|| shared.n_threads());
-    let fit = |together| phases(shared, plan, together, (in_place, parts), limit);
+    let fit = |together| phases(shared, plan, together, (sink, parts), limit);
     let mut phases = match fit(true) {
         // What shares a read may fit one by one.
         Err(Error::TooLarge(_)) => fit(false)?,
@@ -201,7 +201,10 @@ pub(super) fn run(
         &shared.gate,
         room_for_kept(shared, limit, projected.task_bytes),
     );
-    let mut report = RunReport::default();
+    let mut report = RunReport {
+        resumed: phases.iter().map(|phase| phase.tasks.resumed()).sum(),
+        ..RunReport::default()
+    };
     let mut outcome = Ok(());
     phases.reverse();
     while let Some(phase) = phases.pop() {

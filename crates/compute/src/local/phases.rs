@@ -13,6 +13,7 @@ use crate::chunks::ChunkGrid;
 use crate::error::{Error, Result};
 use crate::optimize::{optimize_with, with_inputs, with_nodes};
 use crate::plan::{Node, NodeRef, Op, Output, Plan};
+use crate::sink::ChunkSink;
 
 /// A part of a job.
 pub(super) struct Phase {
@@ -22,8 +23,8 @@ pub(super) struct Phase {
     pub(super) store: Option<Arc<Store>>,
 }
 
-/// The phases of a plan, each checked to fit into `limit`; the last one writes
-/// `in_place`, or not, and may be cut into `parts`.
+/// The phases of a plan, each checked to fit into `limit`; the last one writes to
+/// `sink`, and may be cut into `parts`. What the sink holds already is left out.
 ///
 /// # Errors
 /// A task that does not fit; a defect of this crate.
@@ -31,21 +32,29 @@ pub(super) fn phases(
     shared: &Shared,
     plan: &Plan,
     together: bool,
-    (in_place, parts): (bool, Option<usize>),
+    (sink, parts): (&dyn ChunkSink, Option<usize>),
     limit: Option<u64>,
 ) -> Result<Vec<Phase>> {
     let plan = optimize_with(plan, together)?;
+    let in_place = sink.memory().is_some();
     let mut phases = Vec::new();
     for (plan, store) in split(&plan)? {
         let last = store.is_none();
         let parts = parts.filter(|_| last);
-        let tasks = TaskList::new(&plan, shared.simd, parts)?;
+        let mut tasks = TaskList::new(&plan, shared.simd, parts)?;
+        if last {
+            tasks = tasks.without_held(sink);
+        }
         let projection = tasks.project(in_place && last, limit)?;
         phases.push(Phase {
             tasks,
             projection,
             store,
         });
+    }
+    // Where nothing is left to be made, nothing has to be made for it.
+    if phases.last().is_some_and(|last| last.tasks.len() == 0) {
+        phases.drain(..phases.len() - 1);
     }
     Ok(phases)
 }

@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::program::Simd;
 use crate::region::Region;
 use crate::repr::{binary_bytes, tuple};
+use crate::sink::ChunkSink;
 use crate::source::Cost;
 
 /// Tasks that are asked what they will take before a job starts; of more, an
@@ -22,6 +23,8 @@ const PART_BYTES: usize = 4 << 20;
 pub(super) struct TaskList {
     groups: Vec<Group>,
     len: usize,
+    /// Tasks that were left out.
+    resumed: usize,
 }
 
 #[derive(Debug)]
@@ -29,7 +32,16 @@ struct Group {
     stage: Arc<Stage>,
     /// What each task makes: the stage's chunks, or parts of them.
     parts: ChunkGrid,
+    /// Numbers of the parts that are to be made; all where there is no list.
+    left: Option<Vec<usize>>,
     first: usize,
+}
+
+impl Group {
+    fn count(&self) -> usize {
+        let parts = || self.parts.n_chunks();
+        self.left.as_ref().map_or_else(parts, Vec::len)
+    }
 }
 
 /// What all tasks will take.
@@ -51,6 +63,7 @@ impl TaskList {
         let mut list = TaskList {
             groups: Vec::new(),
             len: 0,
+            resumed: 0,
         };
         for stage in stages {
             let grid = match parts {
@@ -64,6 +77,7 @@ impl TaskList {
             list.groups.push(Group {
                 stage: Arc::new(stage),
                 parts: grid,
+                left: None,
                 first: list.len,
             });
             list.len += count;
@@ -71,8 +85,39 @@ impl TaskList {
         Ok(list)
     }
 
+    /// The tasks without those whose chunks `sink` holds already.
+    pub(super) fn without_held(mut self, sink: &dyn ChunkSink) -> TaskList {
+        if !sink.resumes() {
+            return self;
+        }
+        self.len = 0;
+        for group in &mut self.groups {
+            let outputs = &group.stage.outputs;
+            let left: Vec<usize> = (0..group.parts.n_chunks())
+                .filter(|&part| {
+                    let region = group.parts.region_of(part);
+                    !outputs
+                        .iter()
+                        .all(|output| sink.holds(output.number, &region))
+                })
+                .collect();
+            self.resumed += group.parts.n_chunks() - left.len();
+            group.first = self.len;
+            self.len += left.len();
+            group.left = Some(left);
+        }
+        // Whoever looks for a task takes the last group that begins at or before it.
+        self.groups.retain(|group| group.count() > 0);
+        self
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Tasks that were left out because their chunks are there.
+    pub(super) fn resumed(&self) -> usize {
+        self.resumed
     }
 
     /// Whether any task has to fetch something.
@@ -83,14 +128,18 @@ impl TaskList {
     /// The arrays that each stage makes, and how many tasks make them.
     pub(super) fn stages(&self) -> impl Iterator<Item = (String, usize)> + '_ {
         let groups = self.groups.iter();
-        groups.map(|group| (group.stage.name(), group.parts.n_chunks()))
+        groups.map(|group| (group.stage.name(), group.count()))
     }
 
     /// Stage and pixels of task `number`.
     pub(super) fn get(&self, number: usize) -> (&Arc<Stage>, Region) {
         let group = self.groups.partition_point(|group| group.first <= number) - 1;
         let group = &self.groups[group];
-        (&group.stage, group.parts.region_of(number - group.first))
+        let part = match &group.left {
+            Some(left) => left[number - group.first],
+            None => number - group.first,
+        };
+        (&group.stage, group.parts.region_of(part))
     }
 
     /// Task `number` and what it needs.

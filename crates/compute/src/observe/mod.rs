@@ -123,6 +123,9 @@ pub enum Event<'a> {
 pub struct RunReport {
     /// Tasks that were finished.
     pub tasks: usize,
+    /// Tasks that were left out, because the sink had their chunks from an earlier
+    /// job.
+    pub resumed: usize,
     /// From start to end.
     pub wall: Duration,
     /// Sum over tasks of the time from the first request to the last byte.
@@ -165,6 +168,9 @@ impl fmt::Display for RunReport {
             self.write.as_secs_f64(),
             binary_bytes(self.peak_pool_bytes)
         )?;
+        if self.resumed > 0 {
+            write!(f, "; {} more were there already", self.resumed)?;
+        }
         if !self.skipped.is_empty() {
             write!(f, "; left out {} unreadable sources", self.skipped.len())?;
         }

@@ -8,7 +8,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a result was not written.
 ///
 /// Whatever the variant, the destination is as it was before: files and stores
-/// are put together beside it and moved into place when they are complete.
+/// are put together beside it and moved into place when they are complete. What
+/// had been written is removed, unless it was to be resumed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,6 +21,29 @@ pub enum Error {
     Exists {
         /// The destination.
         path: PathBuf,
+    },
+
+    /// Somebody is writing there.
+    #[error(
+        "`{}` is being written by another process or thread; wait for it, or choose another name",
+        path.display()
+    )]
+    Busy {
+        /// The destination.
+        path: PathBuf,
+    },
+
+    /// What an interrupted run left is of another job.
+    #[error(
+        "cannot go on with `{}`, which another job began: {differences}; \
+         give what was given then, or begin anew without resuming",
+        part.display()
+    )]
+    OtherJob {
+        /// What was left.
+        part: PathBuf,
+        /// Where the jobs differ, and what each has there.
+        differences: String,
     },
 
     /// The file system refused.
@@ -44,7 +68,7 @@ pub enum Error {
 
     /// Not every pixel had been handed over when the writer was asked to finish.
     #[error(
-        "`{}` is incomplete: {what} has {got} of {expected} pixels; nothing was left behind",
+        "`{}` is incomplete: {what} has {got} of {expected} pixels",
         path.display()
     )]
     Incomplete {

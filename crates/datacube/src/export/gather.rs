@@ -156,8 +156,19 @@ pub(super) struct Gather {
 struct Progress {
     /// Blocks that wait for more pixels.
     partial: HashMap<usize, Partial>,
-    /// Blocks that are complete.
-    done: Vec<bool>,
+    /// How each block stands.
+    blocks: Vec<Stand>,
+}
+
+/// How a block stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    /// Pixels are missing.
+    Open,
+    /// All pixels have come.
+    Done,
+    /// An earlier run wrote it; its pixels may come again and are not taken.
+    Before,
 }
 
 #[derive(Debug)]
@@ -175,7 +186,7 @@ impl Gather {
     pub(super) fn new(grid: BlockGrid, fill: Vec<u8>) -> Self {
         let progress = Progress {
             partial: HashMap::new(),
-            done: vec![false; grid.n_blocks()],
+            blocks: vec![Stand::Open; grid.n_blocks()],
         };
         Gather {
             grid,
@@ -186,6 +197,24 @@ impl Gather {
 
     pub(super) fn grid(&self) -> &BlockGrid {
         &self.grid
+    }
+
+    /// Says that an earlier run wrote block `number`.
+    pub(super) fn was_written(&self, number: usize) {
+        self.lock().blocks[number] = Stand::Before;
+    }
+
+    /// Whether any block was written by an earlier run.
+    pub(super) fn resumes(&self) -> bool {
+        self.lock().blocks.contains(&Stand::Before)
+    }
+
+    /// Whether all blocks that `region` touches are complete.
+    pub(super) fn holds(&self, region: &[Range<usize>]) -> bool {
+        let numbers = self.grid.touching(region);
+        let progress = self.lock();
+        let blocks = &progress.blocks;
+        numbers.iter().all(|&number| blocks[number] != Stand::Open)
     }
 
     /// Takes the pixels of `region` (C order) and hands every block that is
@@ -268,14 +297,16 @@ impl Gather {
         };
 
         let mut progress = self.lock();
-        if progress.done[number] {
-            return twice();
+        match progress.blocks[number] {
+            Stand::Open => {}
+            Stand::Done => return twice(),
+            Stand::Before => return Ok(None),
         }
         if part == inside {
             if progress.partial.contains_key(&number) {
                 return twice();
             }
-            progress.done[number] = true;
+            progress.blocks[number] = Stand::Done;
             drop(progress);
             let mut block = self.empty_block(&inside);
             copy(&mut block);
@@ -293,7 +324,7 @@ impl Gather {
         if missing > 0 {
             return Ok(None);
         }
-        progress.done[number] = true;
+        progress.blocks[number] = Stand::Done;
         Ok(progress
             .partial
             .remove(&number)
@@ -315,7 +346,7 @@ impl Gather {
     pub(super) fn missing(&self, numbers: Range<usize>) -> usize {
         let progress = self.lock();
         numbers
-            .filter(|&number| !progress.done[number])
+            .filter(|&number| progress.blocks[number] == Stand::Open)
             .map(|number| match progress.partial.get(&number) {
                 Some(partial) => partial.missing,
                 None => n_pixels(&self.grid.region(number)),

@@ -2,7 +2,8 @@
 //! and leaves a file that GDAL calls a valid COG.
 //!
 //! Blocks are encoded as soon as all their pixels are there and wait in a
-//! temporary file; overviews are made from those blocks, level by level, when
+//! file beside the destination, which the next run can go on with if this one is
+//! killed; overviews are made from those blocks, level by level, when
 //! the last pixel has come; then everything is copied into its final order,
 //! metadata first, coarse before fine. So memory holds only the blocks that a
 //! chunk has filled in part (none when chunks are multiples of the block), and
@@ -145,6 +146,13 @@ pub struct CogOptions {
     pub overwrite: bool,
     /// BigTIFF for files of any size. Default: only where the file needs it (4 GiB).
     pub big_tiff: bool,
+    /// Whether to go on with what an interrupted run has left beside the
+    /// destination, and to leave it there if this one ends early. Default no: what
+    /// was left is removed.
+    pub resume: bool,
+    /// What the pixels are made of, such as the key of a plan: a run that is resumed
+    /// has to have the same. Default none.
+    pub plan: Option<String>,
 }
 
 impl Default for CogOptions {
@@ -156,6 +164,8 @@ impl Default for CogOptions {
             overview_resampling: None,
             overwrite: false,
             big_tiff: false,
+            resume: false,
+            plan: None,
         }
     }
 }
@@ -200,6 +210,20 @@ impl CogOptions {
     #[must_use]
     pub fn big_tiff(mut self, big_tiff: bool) -> Self {
         self.big_tiff = big_tiff;
+        self
+    }
+
+    /// Going on with what an interrupted run has left, or not.
+    #[must_use]
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// With pixels made of this.
+    #[must_use]
+    pub fn plan(mut self, plan: Option<String>) -> Self {
+        self.plan = plan;
         self
     }
 }

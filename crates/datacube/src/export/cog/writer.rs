@@ -1,5 +1,6 @@
 //! The writer: collects blocks, reduces them, puts the file together.
 
+use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use datacube_geo::{PixelWindow, Shape2d};
 use datacube_model::{DType, Number};
 use libdeflater::CompressionLvl;
 use rayon::prelude::*;
+use serde_json::{Value, json};
 
 use super::block::{Predictor, decode, encode, pad_edges};
 use super::geokeys::add_georeference;
@@ -19,15 +21,20 @@ use super::tiff::{
     Directory, Flavour, TILE_BYTE_COUNTS, TILE_OFFSETS, Values, front_matter, structural_metadata,
 };
 use super::{CogOptions, CogSpec};
-use crate::export::atomic::{AtomicFile, check_free};
+use crate::export::atomic::check_free;
 use crate::export::error::{Error, Result};
 use crate::export::gather::{BlockGrid, Gather, Pixels, copy_box};
+use crate::export::part::{Part, job};
+
+/// The file that is made of the blocks, within the part.
+const WHOLE: &str = "whole";
 
 /// Writes a Cloud Optimised GeoTIFF from windows of pixels that come in any
 /// order and from any thread.
 ///
 /// Hand over every pixel of every band once with [`write`](Self::write), then
-/// call [`finish`](Self::finish). Dropped before that, it leaves nothing.
+/// call [`finish`](Self::finish). Dropped before that it leaves nothing, unless it
+/// is to be resumed; then what it [`holds`](Self::holds) need not come again.
 ///
 /// # Example
 /// ```
@@ -77,7 +84,8 @@ impl CogWriter {
     ///
     /// # Errors
     /// [`Error::Exists`] if something is at `path` and may not be replaced,
-    /// [`Error::Invalid`] if the options or sizes cannot be had in a TIFF,
+    /// [`Error::Busy`] while somebody else writes it, [`Error::OtherJob`] if what is
+    /// to be resumed is of another spec or plan, [`Error::Invalid`] if the options or sizes cannot be had in a TIFF,
     /// [`Error::Io`] if the folder cannot be written to.
     pub fn create(path: &Path, spec: CogSpec, options: CogOptions) -> Result<Self> {
         let invalid = |reason: String| Err(Error::invalid(path.display().to_string(), reason));
@@ -128,10 +136,18 @@ impl CogWriter {
             vec![spec.bands.len(), shape.rows, shape.cols],
             vec![1, block, block],
         );
+        let stored = stored(&spec, &options, block, resampling);
+        let job = job("cog", options.plan.as_deref(), stored);
+        let (part, written) = Part::open(path, &job, options.resume)?;
+        let spool = Spool::open(path, part, &written, n_blocks)?;
+        let gather = Gather::new(grid, vec![0; spec.dtype.size()]);
+        for number in (0..gather.grid().n_blocks()).filter(|&number| spool.has(number)) {
+            gather.was_written(number);
+        }
         Ok(CogWriter {
             path: path.to_owned(),
-            spool: Spool::create(path, n_blocks)?,
-            gather: Gather::new(grid, vec![0; spec.dtype.size()]),
+            spool,
+            gather,
             spec,
             options,
             resampling,
@@ -148,6 +164,17 @@ impl CogWriter {
     /// Rows and columns of a block of the image.
     pub fn block(&self) -> usize {
         self.levels[0].block
+    }
+
+    /// Whether an earlier run has left anything.
+    pub fn resumes(&self) -> bool {
+        self.gather.resumes()
+    }
+
+    /// Whether all pixels of `window` of band `band` (0-based) are written.
+    pub fn holds(&self, band: usize, window: &PixelWindow) -> bool {
+        self.gather
+            .holds(&[band..band + 1, window.rows.clone(), window.cols.clone()])
     }
 
     /// Takes the pixels of `window` of band `band` (0-based): rows first, native
@@ -213,6 +240,10 @@ impl CogWriter {
 
     /// Makes one block of an overview from the level below.
     fn reduce(&self, level: usize, band: usize, index: usize) -> Result<()> {
+        let number = self.number(level, band, index);
+        if self.spool.has(number) {
+            return Ok(());
+        }
         let (fine, coarse) = (self.levels[level - 1], self.levels[level]);
         let dtype = self.spec.dtype;
         let size = dtype.size();
@@ -258,7 +289,7 @@ impl CogWriter {
             window.cols.len(),
         );
         let encoded = encode(block, dtype, coarse.block, self.compression);
-        self.spool.put(self.number(level, band, index), &encoded)
+        self.spool.put(number, &encoded)
     }
 
     /// The pixels of a window of a finished level.
@@ -337,10 +368,10 @@ impl CogWriter {
             directories[level].set(TILE_BYTE_COUNTS, Values::Offsets(sizes));
         }
 
-        let mut file = AtomicFile::create(&self.path, self.options.overwrite)?;
         {
             let failed = || Error::io("write", &self.path);
-            let mut out = BufWriter::with_capacity(1 << 20, file.file_mut());
+            let file = File::create(self.spool.join(WHOLE)).map_err(failed())?;
+            let mut out = BufWriter::with_capacity(1 << 20, file);
             out.write_all(&front_matter(flavour, &structural, &directories))
                 .map_err(failed())?;
             for block in (0..self.levels.len()).rev().flat_map(blocks_of) {
@@ -353,7 +384,9 @@ impl CogWriter {
             }
             out.flush().map_err(failed())?;
         }
-        file.commit()?;
+        self.spool
+            .into_part()
+            .commit(WHOLE, self.options.overwrite)?;
         Ok(CogSummary {
             bytes: at,
             overviews: factors(&self.levels),
@@ -408,6 +441,30 @@ impl CogWriter {
         }
         tags
     }
+}
+
+/// What two runs have to have in common for one to go on with the other's blocks.
+fn stored(
+    spec: &CogSpec,
+    options: &CogOptions,
+    block: usize,
+    resampling: OverviewResampling,
+) -> Value {
+    let geobox = &spec.geobox;
+    json!({
+        "shape": [geobox.shape().rows, geobox.shape().cols],
+        "affine": format!("{:?}", geobox.affine()),
+        "crs": geobox.crs().map(|crs| crs.as_str().to_owned()),
+        "dtype": spec.dtype.name(),
+        "nodata": spec.nodata.map(|nodata| nodata.to_string()),
+        "bands": spec.bands.iter().map(|band| format!("{band:?}")).collect::<Vec<_>>(),
+        "metadata": spec.metadata,
+        "block": block,
+        "level": options.level,
+        "max_overviews": options.max_overviews,
+        "overview_resampling": format!("{resampling:?}"),
+        "big_tiff": options.big_tiff,
+    })
 }
 
 /// TIFF's `SampleFormat`.

@@ -1,5 +1,6 @@
 //! A cube as a COG: one band for each time of each variable.
 
+use std::ops::Range;
 use std::path::Path;
 
 use datacube_compute::{
@@ -7,7 +8,7 @@ use datacube_compute::{
 };
 use datacube_geo::PixelWindow;
 
-use super::{ExportOptions, boxed, leading, text_attr};
+use super::{ExportOptions, boxed, fingerprint, leading, text_attr};
 use crate::HasGeoBox as _;
 use crate::export::cog::{Band, CogSpec, CogWriter};
 use crate::export::error::{Error, Result};
@@ -22,7 +23,9 @@ use crate::export::error::{Error, Result};
 /// # Errors
 /// [`Error::Invalid`] if variables differ in type, nodata or shape, which the
 /// bands of one file cannot, or have more dimensions; [`Error::Exists`] if the file
-/// is there; [`Error::Compute`] if computing fails. No file is left then.
+/// is there; [`Error::OtherJob`] if what is to be resumed was another job;
+/// [`Error::Compute`] if computing fails. No file is left then; what was written is,
+/// where it is to be resumed.
 pub fn write_cog(
     cube: &Cube,
     path: impl AsRef<Path>,
@@ -34,11 +37,14 @@ pub fn write_cog(
     let (spec, first_bands) = spec_of(cube, path)?;
     let mut cog = options.cog.clone();
     cog.overwrite |= options.overwrite;
+    cog.resume |= options.resume;
+    let plan = cube.plan()?;
+    cog.plan = fingerprint(&plan, cog.resume)?;
     let sink = CogSink {
         writer: CogWriter::create(path, spec, cog)?,
         first_bands,
     };
-    let report = engine.run(&Job::new(cube.plan()?), &sink, observer)?;
+    let report = engine.run(&Job::new(plan), &sink, observer)?;
     sink.writer.finish()?;
     Ok(report)
 }
@@ -148,7 +154,30 @@ struct CogSink {
     first_bands: Vec<usize>,
 }
 
+impl CogSink {
+    /// The bands and the window that a region of an output goes to.
+    fn place(&self, output: usize, region: &Region) -> Option<(Range<usize>, PixelWindow)> {
+        let ranges = region.ranges();
+        let [lead @ .., rows, cols] = ranges else {
+            return None;
+        };
+        let steps = lead.first().cloned().unwrap_or(0..1);
+        let first = *self.first_bands.get(output)?;
+        let bands = first + steps.start..first + steps.end;
+        Some((bands, PixelWindow::new(rows.clone(), cols.clone())))
+    }
+}
+
 impl ChunkSink for CogSink {
+    fn resumes(&self) -> bool {
+        self.writer.resumes()
+    }
+
+    fn holds(&self, output: usize, region: &Region) -> bool {
+        self.place(output, region)
+            .is_some_and(|(mut bands, window)| bands.all(|band| self.writer.holds(band, &window)))
+    }
+
     fn takes_parts(&self) -> bool {
         true
     }
@@ -177,15 +206,11 @@ impl ChunkSink for CogSink {
     }
 
     fn write(&self, output: usize, region: &Region, pixels: &[u8]) -> Result<(), SinkError> {
-        let ranges = region.ranges();
-        let (lead, [rows, cols]) = ranges.split_at(ranges.len() - 2) else {
-            return Err("an image has rows and columns".into());
-        };
-        let window = PixelWindow::new(rows.clone(), cols.clone());
-        let steps = lead.first().cloned().unwrap_or(0..1);
-        let plane = pixels.len() / steps.len().max(1);
-        for (step, pixels) in steps.zip(pixels.chunks_exact(plane.max(1))) {
-            let band = self.first_bands[output] + step;
+        let (bands, window) = self
+            .place(output, region)
+            .ok_or("an image has rows and columns")?;
+        let plane = pixels.len() / bands.len().max(1);
+        for (band, pixels) in bands.zip(pixels.chunks_exact(plane.max(1))) {
             self.writer.write(band, &window, pixels).map_err(boxed)?;
         }
         Ok(())

@@ -1,14 +1,14 @@
 //! A cube to a file: [`write_cog`], [`write_zarr`], [`write_png`]; or to a picture: [`draw`].
 //!
 //! COG and Zarr are written while the cube is computed, chunk by chunk as an
-//! engine finishes them, so the result may be larger than memory. A picture is
-//! computed whole first.
+//! engine finishes them, so the result may be larger than memory, and a run that
+//! was killed can be gone on with. A picture is computed whole first.
 
 mod cog;
 mod png;
 mod zarr;
 
-use datacube_compute::{DataArray, SinkError};
+use datacube_compute::{DataArray, Plan, SinkError};
 use serde_json::{Map, Value};
 
 pub use cog::write_cog;
@@ -26,6 +26,10 @@ use crate::plot::{ColourMap, Colours};
 pub struct ExportOptions {
     /// Whether what is at the destination may be replaced. Default no.
     pub overwrite: bool,
+    /// Whether COG and Zarr go on with what an interrupted run of the same job has
+    /// left beside the destination, and leave it there if they end early: only
+    /// chunks that are not there are computed. Default no: what was left is removed.
+    pub resume: bool,
     /// Blocks, compression and overviews of a COG.
     pub cog: CogOptions,
     /// Compression of a Zarr store.
@@ -44,6 +48,13 @@ impl ExportOptions {
     #[must_use]
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
+        self
+    }
+
+    /// Going on with what an interrupted run has left, or not.
+    #[must_use]
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
         self
     }
 
@@ -117,6 +128,16 @@ fn leading<'a>(name: &str, array: &'a DataArray) -> Result<Option<(&'a str, usiz
                 dims.join(", ")
             ),
         )),
+    }
+}
+
+/// What the pixels of a plan are made of; nothing where that cannot be told and
+/// nobody wants to `resume`.
+fn fingerprint(plan: &Plan, resume: bool) -> Result<Option<String>> {
+    match plan.key() {
+        Ok(key) => Ok(Some(key.to_string())),
+        Err(error) if resume => Err(error.into()),
+        Err(_) => Ok(None),
     }
 }
 

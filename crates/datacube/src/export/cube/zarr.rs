@@ -6,7 +6,7 @@ use datacube_compute::{
     ChunkSink, CoordValues, Cube, Engine, Job, Observer, Region, RunReport, SinkError,
 };
 
-use super::{ExportOptions, attrs_of, boxed};
+use super::{ExportOptions, attrs_of, boxed, fingerprint};
 use crate::export::error::Result;
 use crate::export::zarr::{Labels, ZarrCoordinate, ZarrSpec, ZarrVariable, ZarrWriter};
 
@@ -16,8 +16,9 @@ use crate::export::zarr::{Labels, ZarrCoordinate, ZarrSpec, ZarrVariable, ZarrWr
 /// # Errors
 /// [`Error::Invalid`](crate::export::Error::Invalid) for names that Zarr cannot
 /// have, [`Error::Exists`](crate::export::Error::Exists) if the store is there,
-/// [`Error::Compute`](crate::export::Error::Compute) if computing fails. No store is
-/// left then.
+/// [`Error::OtherJob`](crate::export::Error::OtherJob) if what is to be resumed was
+/// another job, [`Error::Compute`](crate::export::Error::Compute) if computing fails.
+/// No store is left then; what was written is, where it is to be resumed.
 pub fn write_zarr(
     cube: &Cube,
     path: impl AsRef<Path>,
@@ -28,8 +29,11 @@ pub fn write_zarr(
     let path = path.as_ref();
     let mut zarr = options.zarr.clone();
     zarr.overwrite |= options.overwrite;
+    zarr.resume |= options.resume;
+    let plan = cube.plan()?;
+    zarr.plan = fingerprint(&plan, zarr.resume)?;
     let sink = ZarrSink(ZarrWriter::create(path, spec_of(cube), zarr)?);
-    let report = engine.run(&Job::new(cube.plan()?), &sink, observer)?;
+    let report = engine.run(&Job::new(plan), &sink, observer)?;
     sink.0.finish()?;
     Ok(report)
 }
@@ -77,6 +81,14 @@ fn spec_of(cube: &Cube) -> ZarrSpec {
 struct ZarrSink(ZarrWriter);
 
 impl ChunkSink for ZarrSink {
+    fn resumes(&self) -> bool {
+        self.0.resumes()
+    }
+
+    fn holds(&self, output: usize, region: &Region) -> bool {
+        self.0.holds(output, region.ranges())
+    }
+
     fn write(&self, output: usize, region: &Region, pixels: &[u8]) -> Result<(), SinkError> {
         self.0.write(output, region.ranges(), pixels).map_err(boxed)
     }

@@ -5,8 +5,9 @@
 //! chunk = cube chunk, compressed with zstd; times as CF writes them; consolidated
 //! metadata in the root, so that opening is one read. The store is put together
 //! beside its destination and moved there when it is complete: it appears whole
-//! or not at all. Memory holds only chunks that are filled in part, so results
-//! larger than memory can be written.
+//! or not at all, and what a killed process left can be gone on with. Memory holds
+//! only chunks that are filled in part, so results larger than memory can be
+//! written.
 
 mod cf;
 mod writer;
@@ -80,6 +81,13 @@ pub struct ZarrOptions {
     pub level: i32,
     /// Whether a store at the destination may be replaced. Default no.
     pub overwrite: bool,
+    /// Whether to go on with what an interrupted run has left beside the
+    /// destination, and to leave it there if this one ends early. Default no: what
+    /// was left is removed.
+    pub resume: bool,
+    /// What the pixels are made of, such as the key of a plan: a run that is resumed
+    /// has to have the same. Default none.
+    pub plan: Option<String>,
 }
 
 impl Default for ZarrOptions {
@@ -87,6 +95,8 @@ impl Default for ZarrOptions {
         ZarrOptions {
             level: 5,
             overwrite: false,
+            resume: false,
+            plan: None,
         }
     }
 }
@@ -103,6 +113,20 @@ impl ZarrOptions {
     #[must_use]
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
+        self
+    }
+
+    /// Going on with what an interrupted run has left, or not.
+    #[must_use]
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// With pixels made of this.
+    #[must_use]
+    pub fn plan(mut self, plan: Option<String>) -> Self {
+        self.plan = plan;
         self
     }
 }

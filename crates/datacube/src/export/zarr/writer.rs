@@ -1,5 +1,5 @@
-//! The writer: arrays in a folder beside the destination, the root metadata
-//! last, then the move.
+//! The writer: arrays in a folder beside the destination and a journal of their
+//! chunks, the root metadata last, then the move.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -10,7 +10,6 @@ use bytemuck::cast_slice;
 use datacube_model::{DType, Number};
 use half::f16;
 use serde_json::{Map, Value, json};
-use tempfile::TempDir;
 use zarrs::array::codec::ZstdCodec;
 use zarrs::array::{Array, ArrayBuilder, ArrayBytes, DataType, FillValue, data_type};
 use zarrs::filesystem::FilesystemStore;
@@ -18,9 +17,13 @@ use zarrs::storage::ReadableWritableListableStorage;
 
 use super::cf::{Encoded, coordinate_attrs, encode_labels, variable_attrs};
 use super::{ZarrCoordinate, ZarrOptions, ZarrSpec, ZarrVariable};
-use crate::export::atomic::{check_free, folder_of};
+use crate::export::atomic::check_free;
 use crate::export::error::{Error, Result};
 use crate::export::gather::{BlockGrid, Gather};
+use crate::export::part::{Part, job};
+
+/// The store within its part.
+const STORE: &str = "store";
 
 type Storage = dyn zarrs::storage::ReadableWritableListableStorageTraits;
 
@@ -28,11 +31,11 @@ type Storage = dyn zarrs::storage::ReadableWritableListableStorageTraits;
 /// any thread.
 ///
 /// Hand over every pixel of every variable once with [`write`](Self::write), then
-/// call [`finish`](Self::finish). Dropped before that, it leaves nothing.
+/// call [`finish`](Self::finish). Dropped before that it leaves nothing, unless it
+/// is to be resumed; then what it [`holds`](Self::holds) need not come again.
 pub struct ZarrWriter {
     path: PathBuf,
-    /// Beside the destination; removed when dropped.
-    folder: TempDir,
+    part: Part,
     overwrite: bool,
     variables: Vec<Variable>,
     /// Metadata of every array by name, for the root.
@@ -75,8 +78,10 @@ impl ZarrWriter {
     ///
     /// # Errors
     /// [`Error::Exists`] if something is at `path` and may not be replaced,
-    /// [`Error::Invalid`] if names, shapes and chunks do not fit together,
-    /// [`Error::Io`] or [`Error::Zarr`] if the folder cannot be written to.
+    /// [`Error::Busy`] while somebody else writes it, [`Error::OtherJob`] if what is
+    /// to be resumed is of another spec or plan, [`Error::Invalid`] if names, shapes
+    /// and chunks do not fit together, [`Error::Io`] or [`Error::Zarr`] if the folder
+    /// cannot be written to.
     pub fn create(path: &Path, spec: ZarrSpec, options: ZarrOptions) -> Result<Self> {
         check_free(path, options.overwrite)?;
         check_spec(path, &spec)?;
@@ -84,9 +89,12 @@ impl ZarrWriter {
             let reason = format!("zstd has levels 1 to 22, not {}", options.level);
             return Err(Error::invalid(path.display().to_string(), reason));
         }
-        let folder = temporary_folder(path)?;
+        let job = job("zarr", options.plan.as_deref(), stored(&spec, &options));
+        let (part, written) = Part::open(path, &job, options.resume)?;
+        let folder = part.join(STORE);
+        std::fs::create_dir_all(&folder).map_err(Error::io("create", path))?;
         let store: ReadableWritableListableStorage =
-            Arc::new(FilesystemStore::new(folder.path()).map_err(zarr_error(path, "/"))?);
+            Arc::new(FilesystemStore::new(&folder).map_err(zarr_error(path, "/"))?);
         let mut consolidated = Map::new();
         for coordinate in &spec.coordinates {
             let array = store_coordinate(path, &store, coordinate)?;
@@ -121,14 +129,42 @@ impl ZarrWriter {
                 spec: variable,
             });
         }
+        for entry in written {
+            // What is not as it was noted is written again.
+            let [number, chunk, bytes] = entry[..] else {
+                continue;
+            };
+            let place = |number: u64| usize::try_from(number).ok();
+            let variable: Option<&Variable> = place(number).and_then(|n| variables.get(n));
+            if let (Some(variable), Some(chunk)) = (variable, place(chunk))
+                && chunk < variable.gather.grid().n_blocks()
+                && variable.stored_bytes(&folder, chunk).ok() == Some(bytes)
+            {
+                variable.gather.was_written(chunk);
+            }
+        }
         Ok(ZarrWriter {
             path: path.to_owned(),
-            folder,
+            part,
             overwrite: options.overwrite,
             variables,
             consolidated,
             attrs: spec.attrs,
         })
+    }
+
+    /// Whether an earlier run has left anything.
+    pub fn resumes(&self) -> bool {
+        self.variables
+            .iter()
+            .any(|variable| variable.gather.resumes())
+    }
+
+    /// Whether all pixels of `region` of variable number `variable` are written.
+    pub fn holds(&self, variable: usize, region: &[Range<usize>]) -> bool {
+        self.variables
+            .get(variable)
+            .is_some_and(|variable| variable.gather.holds(region))
     }
 
     /// Takes the pixels of `region` of variable number `variable` (in the order
@@ -139,9 +175,10 @@ impl ZarrWriter {
     /// not its size, or pixels come a second time; [`Error::Zarr`] if the disk
     /// is full.
     pub fn write(&self, variable: usize, region: &[Range<usize>], pixels: &[u8]) -> Result<()> {
-        let Some(variable) = self.variables.get(variable) else {
+        let place = variable;
+        let Some(variable) = self.variables.get(place) else {
             return Err(Error::invalid(
-                format!("variable number {variable}"),
+                format!("variable number {place}"),
                 format!("`{}` has {}", self.path.display(), self.variables.len()),
             ));
         };
@@ -153,7 +190,11 @@ impl ZarrWriter {
                 variable
                     .array
                     .store_chunk(&position, ArrayBytes::new_flen(chunk.bytes()))
-                    .map_err(zarr_error(&self.path, name))
+                    .map_err(zarr_error(&self.path, name))?;
+                let bytes = variable
+                    .stored_bytes(&self.part.join(STORE), number)
+                    .map_err(Error::io("write", &self.path))?;
+                self.part.note(&[place as u64, number as u64, bytes])
             })
     }
 
@@ -186,13 +227,60 @@ impl ZarrWriter {
                 "metadata": self.consolidated,
             },
         });
-        let root_file = self.folder.path().join("zarr.json");
+        let folder = self.part.join(STORE);
+        let root_file = folder.join("zarr.json");
         let text = serde_json::to_vec_pretty(&root).expect("JSON values can be written");
         std::fs::write(&root_file, text).map_err(Error::io("write", &self.path))?;
-        let bytes = size_of(self.folder.path()).map_err(Error::io("read", &self.path))?;
-        replace(self.folder, &self.path, self.overwrite)?;
+        let bytes = size_of(&folder).map_err(Error::io("read", &self.path))?;
+        self.part.commit(STORE, self.overwrite)?;
         Ok(ZarrSummary { arrays, bytes })
     }
+}
+
+impl Variable {
+    /// The size of a chunk's file in the store at `folder`; 0 where there is none,
+    /// because all its pixels are missing.
+    fn stored_bytes(&self, folder: &Path, chunk: usize) -> std::io::Result<u64> {
+        let key = self
+            .array
+            .chunk_key(&to_u64(&self.gather.grid().position(chunk)));
+        match std::fs::metadata(folder.join(key.as_str())) {
+            Ok(file) => Ok(file.len()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What two runs have to have in common for one to go on with the other's chunks.
+fn stored(spec: &ZarrSpec, options: &ZarrOptions) -> Value {
+    let variables = spec.variables.iter().map(|variable| {
+        let stored = json!({
+            "dims": variable.dims,
+            "shape": variable.shape,
+            "chunks": variable.chunks,
+            "dtype": variable.dtype.name(),
+            "nodata": variable.nodata.map(|nodata| nodata.to_string()),
+            "attributes": variable.attrs,
+        });
+        (variable.name.clone(), stored)
+    });
+    let coordinates = spec.coordinates.iter().map(|coordinate| {
+        let stored = json!({
+            "dim": coordinate.dim,
+            "labels": format!("{:?}", coordinate.labels),
+            "attributes": coordinate.attrs,
+        });
+        (coordinate.name.clone(), stored)
+    });
+    json!({
+        // A journal knows variables by their place.
+        "names": spec.variables.iter().map(|variable| &variable.name).collect::<Vec<_>>(),
+        "variables": variables.collect::<Map<_, _>>(),
+        "coordinates": coordinates.collect::<Map<_, _>>(),
+        "attributes": spec.attrs,
+        "level": options.level,
+    })
 }
 
 /// The coordinates of a variable that are no index: CF wants them named.
@@ -205,43 +293,6 @@ fn auxiliary<'a>(coordinates: &'a [ZarrCoordinate], dims: &[String]) -> Vec<&'a 
         })
         .map(|coordinate| coordinate.name.as_str())
         .collect()
-}
-
-/// Moves the finished folder to its place.
-fn replace(folder: TempDir, path: &Path, overwrite: bool) -> Result<()> {
-    check_free(path, overwrite)?;
-    let failed = || Error::io("write", path);
-    if path.symlink_metadata().is_err() {
-        return std::fs::rename(folder.keep(), path).map_err(failed());
-    }
-    // What is there is set aside first, so that it can be put back.
-    let aside = temporary_folder(path)?;
-    let old = aside.path().join("old");
-    std::fs::rename(path, &old).map_err(failed())?;
-    let new = folder.keep();
-    if let Err(error) = std::fs::rename(&new, path) {
-        let back = std::fs::rename(&old, path);
-        std::fs::remove_dir_all(&new).ok();
-        back.map_err(failed())?;
-        return Err(failed()(error));
-    }
-    aside
-        .close()
-        .map_err(Error::io("remove what was replaced at", path))
-}
-
-fn temporary_folder(path: &Path) -> Result<TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".datacube-").suffix(".part");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // The default of 0700 would outlive the rename; the umask still applies.
-        builder.permissions(std::fs::Permissions::from_mode(0o777));
-    }
-    builder
-        .tempdir_in(folder_of(path))
-        .map_err(Error::io("create", path))
 }
 
 fn size_of(folder: &Path) -> std::io::Result<u64> {
