@@ -132,15 +132,6 @@ impl Archive {
             .args(arguments);
         command
     }
-
-    /// Runs the command, which has to succeed; gives back what it said on standard
-    /// error.
-    pub(crate) fn run_said(&self, arguments: &[&str]) -> String {
-        let output = self.try_run(arguments);
-        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-        assert!(output.status.success(), "datacube {arguments:?}: {stderr}");
-        stderr
-    }
 }
 
 /// The binary with an environment of its own.
