@@ -45,6 +45,7 @@ pub struct Job {
     plan: Plan,
     cancel: CancelToken,
     retries: u32,
+    retry_any: bool,
 }
 
 impl Job {
@@ -54,6 +55,7 @@ impl Job {
             plan,
             cancel: CancelToken::new(),
             retries: 0,
+            retry_any: false,
         }
     }
 
@@ -64,18 +66,38 @@ impl Job {
         self
     }
 
-    /// The same job; what a chunk reads is asked for again, up to `retries`
-    /// times, where a source says that trying again could help. By default it
-    /// is not: the stores of the loader have retries of their own.
+    /// The same job; a chunk that fails, be it in reading or in decoding, is made
+    /// again up to `retries` times where its source says that trying again could
+    /// help. By default it is not: the stores of the loader have retries of their
+    /// own.
     #[must_use]
     pub fn with_retries(mut self, retries: u32) -> Job {
         self.retries = retries;
         self
     }
 
+    /// The same job; with `any`, a chunk is made again whatever it failed of, as
+    /// dask's `retries` do: a file that is corrupt now, a function that panicked.
+    #[must_use]
+    pub fn with_retry_any(mut self, any: bool) -> Job {
+        self.retry_any = any;
+        self
+    }
+
     /// How often a chunk is tried again.
     pub fn retries(&self) -> u32 {
         self.retries
+    }
+
+    /// Whether permanent failures are tried again too.
+    pub fn retry_any(&self) -> bool {
+        self.retry_any
+    }
+
+    /// Whether a chunk that failed of something transient, or not, is made once
+    /// more after so many `tries`.
+    pub(crate) fn again(&self, transient: bool, tries: u32) -> bool {
+        (transient || self.retry_any) && tries < self.retries
     }
 
     /// What is to be computed.

@@ -132,13 +132,21 @@ impl Engine for Serial {
                         cause,
                     }))
                 };
-                let pixels =
-                    guarded(|| self.chunk(output, &region, report.tasks, &mut report, observer))
-                        .map_err(|message| failed(TaskFailure::Panic(message)))?
-                        .map_err(|cause| match cause {
-                            Stop::Task(cause) => failed(cause),
-                            Stop::Error(error) => error,
-                        })?;
+                let mut tries = 0;
+                let pixels = loop {
+                    let task = report.tasks;
+                    let made = guarded(|| self.chunk(output, &region, task, &mut report, observer));
+                    let error = match made {
+                        Ok(Ok(pixels)) => break pixels,
+                        Ok(Err(Stop::Task(cause))) => failed(cause),
+                        Ok(Err(Stop::Error(error))) => error,
+                        Err(message) => failed(TaskFailure::Panic(message)),
+                    };
+                    if !job.again(error.is_transient(), tries) {
+                        return Err(error);
+                    }
+                    tries += 1;
+                };
                 let written = Instant::now();
                 guarded(|| sink.write(number, &region, &pixels))
                     .map_err(|message| failed(TaskFailure::Panic(message)))?

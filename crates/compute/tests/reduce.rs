@@ -313,6 +313,56 @@ fn a_mean_of_all_is_made_once() {
 }
 
 #[test]
+fn what_is_spilled_is_told() {
+    use datacube_compute::observe::StepKind;
+    use datacube_compute::{Compute, Event, Observer};
+
+    /// Bytes that were spilled and read back.
+    #[derive(Default)]
+    struct Spills(std::sync::atomic::AtomicU64);
+
+    impl Observer for Spills {
+        fn event(&self, event: &Event<'_>) {
+            if let Event::TaskStep {
+                kind: StepKind::Spill,
+                bytes,
+                ..
+            } = event
+            {
+                self.0
+                    .fetch_add(*bytes, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+    }
+
+    let log = Log::new();
+    let source = Pattern::new("p", &[40, 64, 64], DType::Float32, &log);
+    let a = source.array(&["time", "y", "x"], &Chunks::new([("time", 1usize)]));
+    let anomaly = &a - &a.mean("time").unwrap();
+    let spilled = |target: f64| {
+        let cluster = LocalCluster::builder()
+            .n_workers(2)
+            .memory_target(target)
+            .start()
+            .unwrap();
+        let spills = Spills::default();
+        let compute = Compute::new().engine(&cluster).observer(&spills);
+        compute.array(&anomaly).unwrap();
+        let layers = cluster.scheduler_info().layers;
+        let counted: u64 = layers.iter().map(|layer| layer.bytes.spill).sum();
+        let told = spills.0.into_inner();
+        assert_eq!(counted, told, "the monitor and the observer are told alike");
+        told
+    };
+    assert_eq!(spilled(0.6), 0);
+    let mean = 64 * 64 * 4;
+    assert!(
+        spilled(0.0) >= 2 * mean,
+        "written once and read at least once"
+    );
+}
+
+#[test]
 fn a_full_directory_is_an_error_and_the_cluster_goes_on() {
     let log = Log::new();
     let source = Pattern::new("p", &[40, 64, 64], DType::Float32, &log);

@@ -26,6 +26,7 @@ pub struct Compute<'a> {
     observer: Option<&'a dyn Observer>,
     cancel: CancelToken,
     retries: u32,
+    retry_any: bool,
 }
 
 impl std::fmt::Debug for Compute<'_> {
@@ -64,11 +65,18 @@ impl<'a> Compute<'a> {
         self
     }
 
-    /// What a chunk reads is asked for again so often, see
+    /// A chunk whose source fails in passing is made again so often, see
     /// [`Job::with_retries`].
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Compute<'a> {
         self.retries = retries;
+        self
+    }
+
+    /// Whether retries are for any failure, see [`Job::with_retry_any`].
+    #[must_use]
+    pub fn retry_any(mut self, any: bool) -> Compute<'a> {
+        self.retry_any = any;
         self
     }
 
@@ -120,7 +128,8 @@ impl<'a> Compute<'a> {
         }
         let job = Job::new(Plan::new(outputs)?)
             .with_cancel(self.cancel.clone())
-            .with_retries(self.retries);
+            .with_retries(self.retries)
+            .with_retry_any(self.retry_any);
         let sink = MemorySink::new();
         let observer = self.observer.unwrap_or(&());
         let report = match self.engine {

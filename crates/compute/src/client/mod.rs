@@ -115,6 +115,7 @@ impl Computable for DataArray {
 #[derive(Clone, Default)]
 pub struct ComputeOptions {
     retries: u32,
+    retry_any: bool,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -128,6 +129,14 @@ impl ComputeOptions {
     #[must_use]
     pub fn retries(mut self, retries: u32) -> ComputeOptions {
         self.retries = retries;
+        self
+    }
+
+    /// Whether retries are for any failure, be it permanent: see
+    /// [`Job::with_retry_any`](crate::Job::with_retry_any).
+    #[must_use]
+    pub fn retry_any(mut self, any: bool) -> ComputeOptions {
+        self.retry_any = any;
         self
     }
 
@@ -337,6 +346,7 @@ impl Client {
                 .engine(&*core)
                 .cancel(stop)
                 .retries(options.retries)
+                .retry_any(options.retry_any)
                 .observer(&watch);
             let computed = crate::exec::guarded(|| lazy.compute_by(&compute));
             if let Some(cell) = weak.upgrade() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::gate::Gate;
+use super::gate::{Gate, Thresholds};
 use super::memory::MemoryLimit;
 use super::queue::Queue;
 use super::running::Core;
@@ -106,10 +106,26 @@ impl LocalClusterBuilder {
     }
 
     /// The part of the memory limit that what a job keeps for its own later
-    /// steps may take before it is spilled, 0 to 1; 0.6 by default, as dask's
-    /// `target`.
+    /// steps may take; beyond it the least recently used is spilled, 0 to 1; 0.6 by
+    /// default, as dask's `target`.
     pub fn memory_target(mut self, part: f64) -> Self {
         self.spill.target = part.clamp(0.0, 1.0);
+        self
+    }
+
+    /// The part of the memory limit down to which what a job keeps is spilled, the
+    /// least recently used first, when a thread would be idle because no task can
+    /// be let in beside it, 0 to 1; 0.7 by default, as dask's `spill`.
+    pub fn memory_spill(mut self, part: f64) -> Self {
+        self.spill.spill = part.clamp(0.0, 1.0);
+        self
+    }
+
+    /// The part of the memory limit beyond which no further task is let in until
+    /// others have ended, 0 to 1; 0.8 by default, as dask's `pause`. One task is
+    /// always let in. There is no `terminate`: what a task needs is known before.
+    pub fn memory_pause(mut self, part: f64) -> Self {
+        self.spill.pause = part.clamp(0.0, 1.0);
         self
     }
 
@@ -170,6 +186,11 @@ impl LocalClusterBuilder {
                 limit,
                 fetch_ahead,
                 FETCH_TASKS.max(16 * n_workers * threads_per_worker),
+                Thresholds {
+                    spill: self.spill.spill,
+                    pause: self.spill.pause,
+                    threads: n_workers * threads_per_worker,
+                },
             )),
             pool: Pool::new(POOL_KEEPS.min(quarter)),
             simd: Simd::detect(),

@@ -63,6 +63,12 @@ pub(crate) enum Fault {
     DecodeFails {
         at: Vec<usize>,
     },
+    /// So many times.
+    DecodeFailsTimes {
+        at: Vec<usize>,
+        times: Arc<AtomicUsize>,
+        transient: bool,
+    },
     FetchPanics {
         at: Vec<usize>,
     },
@@ -290,6 +296,18 @@ impl ChunkSource for Pattern {
         match &self.fault {
             Some(Fault::DecodeFails { at }) if Pattern::hits(region, at) => {
                 return Err(SourceError::message("red.tif: block 7 is truncated"));
+            }
+            Some(Fault::DecodeFailsTimes {
+                at,
+                times,
+                transient,
+            }) if Pattern::hits(region, at) => {
+                let take = |left: usize| left.checked_sub(1);
+                let left = times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
+                if left.is_ok() {
+                    let error = SourceError::message("red.tif: block 7 is truncated");
+                    return Err(error.transient(*transient));
+                }
             }
             Some(Fault::DecodePanics { at }) if Pattern::hits(region, at) => {
                 panic!("decoding was too much")

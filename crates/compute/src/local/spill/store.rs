@@ -1,106 +1,42 @@
-//! What is made once and read by many: kept in memory as far as there is room,
-//! and in files beyond that.
-//!
-//! A store takes the chunks of one array and is a source of them afterwards. Its
-//! file goes with it, however the job ends.
+//! The chunks of one array: a sink while they are made, a source afterwards.
 
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use datacube_model::DType;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
-use super::gate::{Gate, Held};
+use super::Room;
 use crate::buffer::Buffer;
 use crate::chunks::ChunkGrid;
 use crate::error::{Error, Result};
+use crate::local::gate::Held;
 use crate::region::Region;
 use crate::regional::Rows;
 use crate::repr::binary_bytes;
 use crate::sink::{ChunkSink, SinkError};
 use crate::source::{ChunkSource, Cost, Fetched, ReadStats, SourceError};
 
-/// Where what does not fit into memory goes, and from when on.
-#[derive(Clone, Debug)]
-pub(super) struct Spill {
-    /// Where files are made; the system's directory for temporary files if
-    /// nobody says otherwise.
-    pub(super) directory: PathBuf,
-    /// The part of the memory limit that what is kept may take.
-    pub(super) target: f64,
-    /// Bytes that may be in files at a time.
-    pub(super) limit: Option<u64>,
-}
-
-impl Default for Spill {
-    fn default() -> Spill {
-        Spill {
-            directory: std::env::temp_dir(),
-            target: 0.6,
-            limit: None,
-        }
-    }
-}
-
-/// Memory and files for the stores of one job.
-pub(super) struct Room {
-    spill: Spill,
-    gate: Arc<Gate>,
-    /// Bytes that may be kept in memory.
-    memory: u64,
-    used: AtomicU64,
-    in_files: AtomicU64,
-}
-
-impl Room {
-    /// Room for what a job keeps: `memory` bytes, the rest in files.
-    pub(super) fn new(spill: &Spill, gate: &Arc<Gate>, memory: u64) -> Arc<Room> {
-        Arc::new(Room {
-            spill: spill.clone(),
-            gate: Arc::clone(gate),
-            memory,
-            used: AtomicU64::new(0),
-            in_files: AtomicU64::new(0),
-        })
-    }
-
-    /// Takes memory, if there is room.
-    fn take(&self, bytes: u64) -> Option<Held> {
-        let fits = |used: u64| (used + bytes <= self.memory).then_some(used + bytes);
-        self.used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
-            .ok()?;
-        Some(self.gate.hold(bytes))
-    }
-
-    fn take_file(&self, bytes: u64) -> Result<(), u64> {
-        let limit = self.spill.limit.unwrap_or(u64::MAX);
-        let fits = |used: u64| used.checked_add(bytes).filter(|&used| used <= limit);
-        self.in_files
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
-            .map(|_| ())
-    }
-}
-
 /// The chunks of one array.
-pub(super) struct Store {
+pub(in crate::local) struct Store {
     name: String,
     shape: Vec<usize>,
     dtype: DType,
     grid: ChunkGrid,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// Set when the job starts.
     room: Option<Arc<Room>>,
-    chunks: Vec<Option<Kept>>,
+    pub(super) chunks: Vec<Option<Kept>>,
     file: Option<Arc<Scratch>>,
     /// Bytes in the file.
     written: u64,
@@ -108,13 +44,14 @@ struct State {
 }
 
 #[derive(Clone)]
-enum Kept {
-    Memory(Arc<(Buffer, Held)>),
+pub(super) enum Kept {
+    /// With when it was used last.
+    Memory(Arc<(Buffer, Held)>, u64),
     File(u64),
 }
 
 /// A file that goes when nobody needs it any more.
-struct Scratch {
+pub(super) struct Scratch {
     file: File,
     path: PathBuf,
 }
@@ -168,7 +105,12 @@ impl Scratch {
 }
 
 impl Store {
-    pub(super) fn new(name: String, shape: &[usize], dtype: DType, grid: ChunkGrid) -> Arc<Store> {
+    pub(in crate::local) fn new(
+        name: String,
+        shape: &[usize],
+        dtype: DType,
+        grid: ChunkGrid,
+    ) -> Arc<Store> {
         let chunks = vec![None; grid.n_chunks()];
         Arc::new(Store {
             name,
@@ -183,21 +125,53 @@ impl Store {
     }
 
     /// Says where chunks may go.
-    pub(super) fn open(&self, room: &Arc<Room>) {
+    pub(in crate::local) fn open(&self, room: &Arc<Room>) {
         self.state.lock().room = Some(Arc::clone(room));
     }
 
-    fn keep(&self, number: usize, pixels: &[u8]) -> Result<(), SinkError> {
+    pub(super) fn keep(self: &Arc<Self>, number: usize, pixels: &[u8]) -> Result<(), SinkError> {
         let bytes = pixels.len() as u64;
         let room = self.state.lock().room.clone();
         let room = room.ok_or("written to before the job began")?;
-        if let Some(held) = room.take(bytes) {
-            let kept = Kept::Memory(Arc::new((Buffer::from_slice(pixels)?, held)));
+        let held = loop {
+            match room.take(bytes) {
+                None if bytes <= room.memory && room.spill_oldest()? => {}
+                held => break held,
+            }
+        };
+        if let Some(held) = held {
+            let data = Arc::new((Buffer::from_slice(pixels)?, held));
             let mut state = self.state.lock();
+            let used = room.used_now(None, self, number);
             state.in_memory += bytes;
-            state.chunks[number] = Some(kept);
+            state.chunks[number] = Some(Kept::Memory(data, used));
             return Ok(());
         }
+        let offset = self.append(&room, pixels)?;
+        self.state.lock().chunks[number] = Some(Kept::File(offset));
+        Ok(())
+    }
+
+    /// Moves a chunk from memory to the file, unless it was used since `used`.
+    pub(super) fn spill(&self, room: &Room, number: usize, used: u64) -> Result<bool> {
+        let data = match &self.state.lock().chunks[number] {
+            Some(Kept::Memory(data, last)) if *last == used => Arc::clone(data),
+            _ => return Ok(false),
+        };
+        let offset = self.append(room, &data.0)?;
+        let bytes = data.0.len() as u64;
+        let mut state = self.state.lock();
+        state.chunks[number] = Some(Kept::File(offset));
+        state.in_memory -= bytes;
+        drop(state);
+        room.used.fetch_sub(bytes, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Appends a chunk to the file; gives back where it lies.
+    fn append(&self, room: &Room, pixels: &[u8]) -> Result<u64> {
+        let begun = Instant::now();
+        let bytes = pixels.len() as u64;
         let directory = &room.spill.directory;
         let full = |why: String, used: u64| Error::Spill {
             directory: directory.display().to_string(),
@@ -211,7 +185,7 @@ impl Store {
         };
         if let Err(used) = room.take_file(bytes) {
             let limit = binary_bytes(room.spill.limit.unwrap_or(u64::MAX));
-            return Err(full(format!("the limit is {limit}"), used).into());
+            return Err(full(format!("the limit is {limit}"), used));
         }
         let (file, offset) = {
             let mut state = self.state.lock();
@@ -228,8 +202,21 @@ impl Store {
         };
         file.write_at(pixels, offset)
             .map_err(|error| full(error.to_string(), offset))?;
-        self.state.lock().chunks[number] = Some(Kept::File(offset));
-        Ok(())
+        room.note(begun, bytes);
+        Ok(offset)
+    }
+
+    /// A chunk, which is used now, and the file that it may lie in.
+    pub(super) fn look_up(self: &Arc<Self>, number: usize) -> (Option<Kept>, Option<Arc<Scratch>>) {
+        let mut state = self.state.lock();
+        let room = state.room.clone();
+        if let (Some(Some(Kept::Memory(_, used))), Some(room)) =
+            (state.chunks.get_mut(number), room)
+        {
+            *used = room.used_now(Some(*used), self, number);
+        }
+        let kept = state.chunks.get(number).cloned().flatten();
+        (kept, state.file.clone())
     }
 
     /// The numbers of the chunks that a region lies in.
@@ -289,7 +276,7 @@ impl ChunkSink for Arc<Store> {
 
 /// A store as what later tasks read.
 #[derive(Debug)]
-pub(super) struct Stored(pub(super) Arc<Store>);
+pub(in crate::local) struct Stored(pub(in crate::local) Arc<Store>);
 
 impl ChunkSource for Stored {
     fn kind(&self) -> &'static str {
@@ -316,7 +303,7 @@ impl ChunkSource for Stored {
         let mut cost = Cost::default();
         for number in numbers {
             // What is not there yet may come to lie in a file.
-            if !matches!(state.chunks.get(number), Some(Some(Kept::Memory(_)))) {
+            if !matches!(state.chunks.get(number), Some(Some(Kept::Memory(..)))) {
                 let pixels = self.0.grid.region_of(number).len();
                 cost.read_bytes += (pixels * self.0.dtype.size()) as u64;
             }
@@ -331,17 +318,11 @@ impl ChunkSource for Stored {
             let mut parts: Vec<(Region, Bytes)> = Vec::with_capacity(numbers.len());
             for number in numbers {
                 let chunk = store.grid.region_of(number);
-                let (kept, file) = {
-                    let state = store.state.lock();
-                    (
-                        state.chunks.get(number).cloned().flatten(),
-                        state.file.clone(),
-                    )
-                };
-                let bytes = match (kept, file) {
-                    (Some(Kept::Memory(kept)), _) => Bytes::Kept(kept),
+                let bytes = match store.look_up(number) {
+                    (Some(Kept::Memory(kept, _)), _) => Bytes::Kept(kept),
                     (Some(Kept::File(offset)), Some(file)) => {
                         let len = chunk.len() * store.dtype.size();
+                        let begun = Instant::now();
                         let read = move || {
                             let mut bytes = vec![0; len];
                             let read = file.read_at(&mut bytes, offset);
@@ -353,7 +334,12 @@ impl ChunkSource for Stored {
                             })
                         };
                         let read = tokio::task::spawn_blocking(read).await;
-                        Bytes::Read(read.map_err(SourceError::new)??)
+                        let bytes = read.map_err(SourceError::new)??;
+                        let room = store.state.lock().room.clone();
+                        if let Some(room) = room {
+                            room.note(begun, bytes.len() as u64);
+                        }
+                        Bytes::Read(bytes)
                     }
                     _ => {
                         return Err(SourceError::message(format!(
