@@ -512,14 +512,6 @@ fn recipes_that_cannot_be_followed_say_why() {
         &["uint16", "make_mask"],
     );
     check(
-        "{transform: apply_mask, mask_measurement_name: qa, erosion: 2, input: {product: tiny}}",
-        &["erosion", "morphology"],
-    );
-    check(
-        "{aggregate: xarray_reduction, method: mean, group_by: month, input: {product: tiny}}",
-        &["xarray_reduction", "mean", "statistics over time"],
-    );
-    check(
         "{transform: expressions, output: {a: {formula: red +}}, input: {product: tiny}}",
         &["red +"],
     );

@@ -17,6 +17,7 @@ use futures::future::BoxFuture;
 
 use crate::error::{Error, Result, SharedError};
 use crate::region::Region;
+use crate::regional::PlaneMap;
 
 /// An array whose regions can be made on demand.
 ///
@@ -231,6 +232,7 @@ impl StdError for SourceError {
 }
 
 type Decode = dyn Fn(&[u8]) -> Result<Arc<dyn ChunkSource>, SourceError> + Send + Sync;
+type DecodePlanes = dyn Fn(&[u8]) -> Result<Arc<dyn PlaneMap>, SourceError> + Send + Sync;
 
 /// Rebuilds sources from their bytes: one function for each kind.
 ///
@@ -243,6 +245,7 @@ type Decode = dyn Fn(&[u8]) -> Result<Arc<dyn ChunkSource>, SourceError> + Send 
 #[derive(Clone, Default)]
 pub struct SourceCodec {
     decoders: BTreeMap<String, Arc<Decode>>,
+    planes: BTreeMap<String, Arc<DecodePlanes>>,
 }
 
 impl SourceCodec {
@@ -262,7 +265,18 @@ impl SourceCodec {
         self
     }
 
-    /// The kinds that it knows, sorted.
+    /// Also knows maps of planes of `kind`, as [`SourceCodec::with`] knows sources.
+    #[must_use]
+    pub fn with_planes(
+        mut self,
+        kind: impl Into<String>,
+        decode: impl Fn(&[u8]) -> Result<Arc<dyn PlaneMap>, SourceError> + Send + Sync + 'static,
+    ) -> SourceCodec {
+        self.planes.insert(kind.into(), Arc::new(decode));
+        self
+    }
+
+    /// The kinds of sources that it knows, sorted.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         self.decoders.keys().map(String::as_str)
     }
@@ -277,12 +291,25 @@ impl SourceCodec {
         })?;
         decode(bytes).map_err(|error| Error::Wire(format!("source of kind `{kind}`: {error}")))
     }
+
+    /// The map of planes that was encoded as `bytes`.
+    ///
+    /// # Errors
+    /// An unknown kind, or bytes that its decoder refuses.
+    pub fn decode_planes(&self, kind: &str, bytes: &[u8]) -> Result<Arc<dyn PlaneMap>> {
+        let decode = self.planes.get(kind).ok_or_else(|| {
+            let known = self.planes.keys().map(String::as_str);
+            Error::unknown_name("kind of plane map", kind, "this SourceCodec", known)
+        })?;
+        decode(bytes).map_err(|error| Error::Wire(format!("planes of kind `{kind}`: {error}")))
+    }
 }
 
 impl fmt::Debug for SourceCodec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SourceCodec")
             .field(&self.decoders.keys().collect::<Vec<_>>())
+            .field(&self.planes.keys().collect::<Vec<_>>())
             .finish()
     }
 }

@@ -26,6 +26,7 @@ pub mod plot;
 pub mod prelude;
 mod raster;
 mod region;
+mod reproject;
 mod runtime;
 mod source;
 pub mod stac;
@@ -53,6 +54,7 @@ pub use load_options::{
 };
 pub use places::{SourceOptions, fetch_documents};
 pub use raster::{RasterFile, RasterFiles};
+pub use reproject::{REGRID_KIND, ReprojectOptions, reproject, reproject_cube};
 pub use source::{LOAD_SOURCE_KIND, LoadSource, source_codec};
 pub use stores::{configure_s3_access, configure_stores, stores};
 pub use time_terms::{TimeBound, TimeTerm};

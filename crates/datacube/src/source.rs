@@ -15,6 +15,8 @@ use datacube_model::DType;
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 
+use crate::reproject::REGRID_KIND;
+
 /// Key of this kind of source in a [`SourceCodec`].
 pub const LOAD_SOURCE_KIND: &str = "datacube.load";
 
@@ -275,7 +277,8 @@ fn source_error(error: datacube_load::Error) -> SourceError {
 
 /// Rebuilds loads in plans that came as bytes; they are read through `loader`.
 pub fn source_codec(loader: Arc<Loader>) -> SourceCodec {
-    SourceCodec::new().with(LOAD_SOURCE_KIND, move |bytes| {
+    let codec = SourceCodec::new().with_planes(REGRID_KIND, crate::reproject::decode);
+    codec.with(LOAD_SOURCE_KIND, move |bytes| {
         let (has_extra, archive): (bool, Archive) =
             ciborium::from_reader(bytes).map_err(SourceError::new)?;
         let n_bands = archive.bands().len();

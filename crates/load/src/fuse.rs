@@ -10,6 +10,7 @@ use std::ops::Range;
 use datacube_model::Number;
 
 use crate::nodata::Missing;
+use crate::params::Resampling;
 use crate::warp::Sample;
 
 /// What becomes of a pixel that a source has and whose value is the
@@ -21,6 +22,16 @@ pub(crate) enum Collision {
     Dodge,
     /// It is missing: a value copied from the source means what it says.
     Missing,
+}
+
+impl Collision {
+    /// What becomes of it under a resampling.
+    pub(crate) fn of(resampling: Resampling) -> Self {
+        match resampling.keeps_values() {
+            true => Collision::Missing,
+            false => Collision::Dodge,
+        }
+    }
 }
 
 /// Where the kernels' rows go.

@@ -31,7 +31,9 @@ pub use buffer::{Pixel, PixelBuffer, fill_bytes};
 pub use error::{BoxError, Error, Result, SourcePlace};
 pub use fusers::{FuseFunction, fuser_names, register_fuser};
 pub use gdal::is_gdal_name;
-pub use loader::{Fetched, Loader, LoaderOptions, RasterOpener, ReadStats, Skipped};
+pub use loader::{
+    Fetched, Loader, LoaderOptions, RasterOpener, ReadStats, Regrid, RegridSpec, Skipped,
+};
 pub use memory::{MemoryRaster, MemoryRasters};
 pub use open::{Rasters, RastersOptions};
 pub use params::{BandParams, Fuse, Overviews, Resampling, Scaling, WarpScale};

@@ -7,13 +7,14 @@ use datacube_model::DType;
 
 use super::DataArray;
 use super::reduce::reduced_attrs;
+use crate::chunks::Chunks;
 use crate::coords::{Coord, Coords};
 use crate::error::{Error, Result};
 use crate::ops::{self, promote};
 use crate::plan::Node;
 use crate::reduce::ReduceOp;
 use crate::region::Region;
-use crate::regional::{Custom, Footprint, Part, Regional, Scan, ScanOp, Window};
+use crate::regional::{Custom, Footprint, Part, PlaneMap, Regional, Regrid, Scan, ScanOp, Window};
 use crate::value::Pixel;
 
 /// Arrays one after the other along `dim`; along a new first dimension where
@@ -310,6 +311,49 @@ impl DataArray {
         let node = Node::regional(Regional::Custom(custom), vec![Arc::clone(self.node())])?;
         let attrs = self.attrs().after_cast(node.schema().dtype);
         Ok(self.with_node(node, self.coords().clone(), attrs))
+    }
+
+    /// The planes of the last two dimensions on another grid, as `map` makes
+    /// them; `dims` are the new names of these two, `coords` their coordinates
+    /// and whatever says where the grid lies, and `chunks` how the result is cut.
+    ///
+    /// Coordinates of other dimensions stay; attributes stay.
+    ///
+    /// # Errors
+    /// Planes of another shape or type than `map` takes, coordinates or chunks
+    /// that do not fit the result, or the misuse that the array carries.
+    pub fn regrid(
+        &self,
+        map: Arc<dyn PlaneMap>,
+        dims: [&str; 2],
+        coords: Coords,
+        chunks: &Chunks,
+    ) -> Result<DataArray> {
+        self.check()?;
+        let regrid = Regional::Regrid(Regrid::new(map)?);
+        let node = Node::regional(regrid, vec![Arc::clone(self.node())])?;
+        let lead = self.ndim() - 2;
+        let mut names = self.dims()[..lead].to_vec();
+        names.extend(dims.map(str::to_owned));
+        let shape = Arc::clone(&node.schema().shape);
+        let node = match names == self.dims() {
+            true => node,
+            false => {
+                let axes = (0..shape.len()).map(Some).collect();
+                Node::broadcast(&node, axes, names.clone().into(), Arc::clone(&shape))?
+            }
+        };
+        let grid = chunks.resolve(&names, &shape, self.dtype())?;
+        let node = Node::rechunk(&node, grid)?;
+        let mut all = self.coords().clone();
+        for dim in &self.dims()[lead..] {
+            all = all.without_dim(dim);
+        }
+        for (name, coord) in coords.iter() {
+            all.insert(name, coord.clone());
+        }
+        all.check(&names, &shape)?;
+        Ok(self.with_node(node, all, self.attrs().clone()))
     }
 
     pub(super) fn windows_along(

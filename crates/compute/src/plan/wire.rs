@@ -18,7 +18,7 @@ use crate::chunks::ChunkGrid;
 use crate::error::{Error, Result};
 use crate::index::AxisIndex;
 use crate::program::Program;
-use crate::regional::Regional;
+use crate::regional::{Regional, Regrid};
 use crate::source::SourceCodec;
 use crate::value::Const;
 
@@ -94,6 +94,10 @@ pub(super) enum OpRecord {
     },
     Materialize {
         chunks: ChunkGrid,
+    },
+    Regrid {
+        kind: String,
+        bytes: Bytes,
     },
 }
 
@@ -191,6 +195,10 @@ impl OpRecord {
                     "{custom:?} is a function of this program and cannot be sent or stored; compute it here, and send what it gives"
                 )));
             }
+            Op::Regional(Regional::Regrid(regrid)) => OpRecord::Regrid {
+                kind: regrid.kind().to_owned(),
+                bytes: Bytes(regrid.bytes().to_vec()),
+            },
             Op::Regional(regional) => OpRecord::Regional {
                 regional: regional.clone(),
             },
@@ -250,6 +258,10 @@ impl OpRecord {
             OpRecord::Pick { output } => Node::pick(&only(&inputs)?, output),
             OpRecord::Regional { regional } => Node::regional(regional, inputs),
             OpRecord::Materialize { chunks } => Node::materialize(&only(&inputs)?, chunks),
+            OpRecord::Regrid { kind, bytes } => {
+                let regrid = Regrid::new(codec.decode_planes(&kind, &bytes.0)?)?;
+                Node::regional(Regional::Regrid(regrid), inputs)
+            }
         }
         .map_err(|error| match error {
             Error::Bug(message) => Error::Wire(message),

@@ -58,6 +58,7 @@ impl Regional {
                 None => "concat".to_owned(),
             },
             Regional::Kernel(kernel) => kernel.name().to_owned(),
+            Regional::Regrid(regrid) => format!("{regrid:?}"),
             Regional::Custom(custom) => format!("function `{}`", custom.name()),
         }
     }

@@ -11,6 +11,7 @@ mod custom;
 mod describe;
 mod kernel;
 mod reduction;
+mod regrid;
 mod rows;
 mod scan;
 mod window;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use custom::{Custom, Part};
 pub(crate) use kernel::GEOMEDIAN_STATS;
 pub use kernel::{Bits, Kernel};
+pub use regrid::{PlaneMap, Rectangle, Regrid};
 pub(crate) use rows::{Rows, sub_block};
 pub use scan::{Scan, ScanOp};
 pub use window::{Footprint, Window};
@@ -64,6 +66,9 @@ pub enum Regional {
     },
     /// A kernel along an axis or on planes.
     Kernel(Kernel),
+    /// Planes of another grid; it travels as the kind and bytes of its map.
+    #[serde(skip)]
+    Regrid(Regrid),
     /// A user's own function; it cannot travel.
     #[serde(skip)]
     Custom(Arc<Custom>),
@@ -152,6 +157,7 @@ impl Regional {
             Regional::Window(window) if single => window.schema(first),
             Regional::Concat { axis } => concat::schema(*axis, &schemas),
             Regional::Kernel(kernel) => kernel.schema(&schemas),
+            Regional::Regrid(regrid) if single => regrid.schema(first),
             Regional::Custom(custom) => custom.schema(&schemas),
             _ => Err(Error::Bug(format!(
                 "{} of {} arrays",
@@ -171,6 +177,7 @@ impl Regional {
             Regional::Window(window) => window.name(),
             Regional::Concat { .. } => "concat",
             Regional::Kernel(kernel) => kernel.name(),
+            Regional::Regrid(_) => "regrid",
             Regional::Custom(custom) => custom.name(),
         }
     }
@@ -212,6 +219,7 @@ impl Regional {
                 let wanted = kernel.wants(inputs[0], region);
                 inputs.iter().map(|_| Some(wanted.clone())).collect()
             }
+            Regional::Regrid(regrid) => vec![regrid.wants(region)],
             Regional::Custom(custom) => inputs.iter().map(|_| Some(custom.wants(region))).collect(),
         }
     }
@@ -276,6 +284,9 @@ impl Regional {
                 Ok(())
             }
             Regional::Kernel(kernel) => kernel.run(shapes[0], inputs, region, out),
+            Regional::Regrid(regrid) => {
+                regrid.run(inputs.first().and_then(Option::as_ref), region, out)
+            }
             Regional::Custom(custom) => custom.run(inputs, region, out),
         }
     }
@@ -290,7 +301,10 @@ impl Regional {
                 axis >= leading && kept.nth(axis - leading) == Some(&Role::Keep)
             }
             Regional::Partial(_) => axis == 0,
-            Regional::Combine { .. } | Regional::Concat { .. } | Regional::Window(_) => true,
+            Regional::Combine { .. }
+            | Regional::Concat { .. }
+            | Regional::Window(_)
+            | Regional::Regrid(_) => true,
             Regional::Scan(scan) => axis != scan.axis,
             Regional::Kernel(kernel) => kernel.splits(axis),
             Regional::Custom(_) => false,
@@ -333,6 +347,9 @@ impl Regional {
                 .map(|(axis, _)| (axis, axis))
                 .collect(),
             Regional::Kernel(kernel) => kernel.free_axes(ndim),
+            Regional::Regrid(_) => (0..ndim.saturating_sub(2))
+                .map(|axis| (axis, axis))
+                .collect(),
             Regional::Partial(_)
             | Regional::Combine { .. }
             | Regional::Concat { .. }
@@ -363,6 +380,7 @@ impl Regional {
             Regional::Window(window) => window.scratch_bytes(shapes[0], dtype),
             Regional::Scan(_) | Regional::Concat { .. } => 0,
             Regional::Kernel(kernel) => kernel.scratch_bytes(shapes.len(), dtype, pixels, out),
+            Regional::Regrid(regrid) => regrid.scratch_bytes(pixels, out),
             Regional::Custom(custom) => custom.scratch_bytes(out),
         }
     }

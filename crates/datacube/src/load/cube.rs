@@ -146,6 +146,17 @@ fn extra_coord(dimension: &ExtraDimension, positions: &[usize]) -> Coord {
     }
 }
 
+/// The chunks of an array with these dimensions, the last two of them y and x.
+pub(crate) fn chunks_for(asked: Option<&Chunks>, dims: &[String]) -> Result<Chunks> {
+    let names: Vec<&str> = dims.iter().map(String::as_str).collect();
+    let [lead @ .., y, x] = names.as_slice() else {
+        return Ok(Chunks::whole());
+    };
+    let extra: Vec<&str> = lead.iter().copied().filter(|dim| *dim != "time").collect();
+    let chunks = resolve_chunks(asked, [y, x], &extra)?;
+    Ok(own_chunks(&chunks, &names))
+}
+
 /// The chunks in the names of the cube's dimensions; `time` is 1 unless named.
 fn resolve_chunks(asked: Option<&Chunks>, [y, x]: [&str; 2], extra: &[&str]) -> Result<Chunks> {
     let asked = asked

@@ -31,6 +31,7 @@ use crate::output_geobox::{GridRequest, resolve_output_geobox};
 use crate::region::{Region, resolve_region};
 use crate::{Error, Result};
 use bands::{Variable, near, resolve_variables};
+pub(crate) use cube::chunks_for;
 
 /// Datasets that match `query`, in the order (centre time, id).
 ///
@@ -181,6 +182,52 @@ pub(crate) fn geobox_of(
 ) -> Result<GeoBox> {
     let variables = resolve_variables(product, options, &HashSet::new())?;
     plan_geobox(product, entries, &variables, options)
+}
+
+/// The grid that the options alone ask for, around these datasets where there is no
+/// region.
+///
+/// # Errors
+/// As [`plan_load`].
+pub(crate) fn grid_around(entries: &[&Entry], options: &LoadOptions) -> Result<GeoBox> {
+    check_grid_options(options)?;
+    let region = resolve_region(&region_query(options))?;
+    let bounding = |entry: &&Entry| entry.bounding_geometry(options.convention);
+    resolve_output_geobox(&GridRequest {
+        like: options.like.as_ref(),
+        output_crs: options.output_crs.clone(),
+        resolution: options.resolution.map(|(x, y)| Resolution { x, y }),
+        align: options.align.map(|(x, y)| Xy { x, y }),
+        anchor: options.anchor,
+        region: region.as_ref(),
+        footprints: entries.iter().map(bounding).collect(),
+        ..GridRequest::default()
+    })
+}
+
+/// The grid of each dataset: the finest of the measurements that are loaded.
+///
+/// # Errors
+/// As [`plan_load`]; [`Error::Option`] for a dataset that does not say its grid.
+pub(crate) fn native_grids(
+    product: &Product,
+    entries: &[Entry],
+    options: &LoadOptions,
+) -> Result<Vec<GeoBox>> {
+    let variables = resolve_variables(product, options, &HashSet::new())?;
+    let grid = |entry: &Entry| {
+        let names = variables.iter().map(|v| v.measurement.name.as_str());
+        entry.finest_grid(names).ok_or_else(|| Error::Option {
+            option: "reproject",
+            problem: format!(
+                "dataset {} does not say the grid of its pixels, so nothing can be computed on \
+                 it; give `output_crs` and `resolution` with the product `{}`",
+                entry.id(),
+                product.name()
+            ),
+        })
+    };
+    entries.iter().map(grid).collect()
 }
 
 /// What is wrong with the grid whatever the datasets.

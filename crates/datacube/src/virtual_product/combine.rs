@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datacube_compute::{Coord, Coords, Cube, DataArray};
+use datacube_geo::GeoBox;
 use datacube_model::Product;
 use jiff::Timestamp;
 
@@ -23,6 +24,9 @@ pub(super) struct Axis {
     part: Part,
 }
 
+/// What is computed on one grid.
+pub(super) type OnGrid = (GeoBox, Axis);
+
 #[derive(Debug, Clone)]
 enum Part {
     /// As many groups as times; those without members are empty.
@@ -30,6 +34,8 @@ enum Part {
         product: Arc<Product>,
         entries: Arc<Vec<Entry>>,
         groups: Vec<Group>,
+        /// The grid of each entry, where something is computed on it.
+        grids: Arc<Vec<GeoBox>>,
     },
     /// For each time which child has it; children have all times.
     Collate {
@@ -38,16 +44,34 @@ enum Part {
     },
     /// Children have all times.
     Juxtapose(Vec<Axis>),
+    /// For each step of the input which time it is part of.
+    Aggregate {
+        input: Box<Axis>,
+        groups: Vec<usize>,
+    },
+    /// For each time which of the grids its pixels are computed on; the inputs have
+    /// all times.
+    Reproject {
+        sources: Vec<usize>,
+        inputs: Vec<OnGrid>,
+    },
 }
 
 impl Axis {
-    pub(super) fn product(product: Arc<Product>, entries: Vec<Entry>, groups: Vec<Group>) -> Self {
+    /// Datasets in groups. `grids` are those of the datasets, or none.
+    pub(super) fn product(
+        product: Arc<Product>,
+        entries: Vec<Entry>,
+        groups: Vec<Group>,
+        grids: Vec<GeoBox>,
+    ) -> Self {
         Axis {
             times: groups.iter().map(|group| group.label).collect(),
             part: Part::Product {
                 product,
                 entries: Arc::new(entries),
                 groups,
+                grids: Arc::new(grids),
             },
         }
     }
@@ -113,6 +137,117 @@ impl Axis {
         })
     }
 
+    /// The steps of `input` put together by their start: one time for each
+    /// different one, in order.
+    pub(super) fn aggregate(input: Axis, starts: &[Timestamp]) -> Self {
+        let mut times = starts.to_vec();
+        times.sort();
+        times.dedup();
+        let groups = starts
+            .iter()
+            .map(|start| times.partition_point(|time| time < start));
+        Axis {
+            part: Part::Aggregate {
+                groups: groups.collect(),
+                input: Box::new(input),
+            },
+            times,
+        }
+    }
+
+    /// The steps of `input`, each on the grid that its datasets share. Steps whose
+    /// grids are parts of one grid are computed on that one.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] for a step whose datasets lie on grids that do not fit.
+    pub(super) fn reproject(input: &Axis) -> Result<Self> {
+        let mut grids: Vec<GeoBox> = Vec::new();
+        let mut sources = Vec::with_capacity(input.times.len());
+        for (position, time) in input.times.iter().enumerate() {
+            let mut own: Option<GeoBox> = None;
+            let mut misfit = None;
+            input.each_grid(position, &mut |grid| match &own {
+                None => own = Some(grid.clone()),
+                Some(common) => match common.union(grid) {
+                    Ok(union) => own = Some(union),
+                    Err(_) => misfit = misfit.take().or_else(|| Some(grid.clone())),
+                },
+            });
+            if let (Some(own), Some(other)) = (&own, misfit) {
+                let name = |grid: &GeoBox| {
+                    let crs = grid.crs().map_or("no CRS".to_owned(), ToString::to_string);
+                    format!("{crs} with pixels of {}", grid.resolution().x)
+                };
+                return Err(Error::Recipe {
+                    part: "reproject".into(),
+                    problem: format!(
+                        "the datasets of {time} lie on grids that do not fit, {} and {}, so \
+                         nothing can be computed before they are reprojected; put `reproject` \
+                         around the products, or `group_by: time` in them",
+                        name(own),
+                        name(&other)
+                    ),
+                });
+            }
+            let Some(own) = own else {
+                // Nothing is read there, whatever the grid.
+                sources.push(0);
+                continue;
+            };
+            let fitting = grids.iter_mut().enumerate().find_map(|(number, grid)| {
+                let union = grid.union(&own).ok()?;
+                *grid = union;
+                Some(number)
+            });
+            sources.push(fitting.unwrap_or_else(|| {
+                grids.push(own);
+                grids.len() - 1
+            }));
+        }
+        let inputs = grids.into_iter().enumerate().map(|(number, grid)| {
+            let positions = sources.iter().enumerate();
+            let positions: Vec<Option<usize>> = positions
+                .map(|(position, &source)| (source == number).then_some(position))
+                .collect();
+            (grid, input.select(&input.times, &positions))
+        });
+        Ok(Axis {
+            times: input.times.clone(),
+            part: Part::Reproject {
+                inputs: inputs.collect(),
+                sources,
+            },
+        })
+    }
+
+    /// Visits the grids of the datasets of a step.
+    fn each_grid(&self, position: usize, visit: &mut dyn FnMut(&GeoBox)) {
+        match &self.part {
+            Part::Product { groups, grids, .. } => groups[position]
+                .members
+                .iter()
+                .filter_map(|&member| grids.get(member))
+                .for_each(visit),
+            Part::Collate { sources, children } => {
+                if let Some(child) = children.get(sources[position]) {
+                    child.each_grid(position, visit);
+                }
+            }
+            Part::Juxtapose(children) => {
+                for child in children {
+                    child.each_grid(position, visit);
+                }
+            }
+            Part::Aggregate { input, groups } => {
+                let steps = groups.iter().enumerate();
+                for (step, _) in steps.filter(|(_, group)| **group == position) {
+                    input.each_grid(step, visit);
+                }
+            }
+            Part::Reproject { .. } => {}
+        }
+    }
+
     /// The same on other times: what was at each position, or nothing.
     fn select(&self, times: &[Timestamp], positions: &[Option<usize>]) -> Self {
         let part = match &self.part {
@@ -120,6 +255,7 @@ impl Axis {
                 product,
                 entries,
                 groups,
+                grids,
             } => {
                 let at = |(time, position): (&Timestamp, &Option<usize>)| Group {
                     label: *time,
@@ -129,6 +265,7 @@ impl Axis {
                     product: product.clone(),
                     entries: entries.clone(),
                     groups: times.iter().zip(positions).map(at).collect(),
+                    grids: grids.clone(),
                 }
             }
             Part::Collate { sources, children } => Part::Collate {
@@ -147,6 +284,38 @@ impl Axis {
                     .map(|child| child.select(times, positions))
                     .collect(),
             ),
+            Part::Aggregate { input, groups } => {
+                let mut steps: Vec<Option<usize>> = Vec::new();
+                let mut labels = Vec::new();
+                let mut of = Vec::new();
+                for (number, (time, position)) in times.iter().zip(positions).enumerate() {
+                    let before = steps.len();
+                    let members = groups.iter().enumerate();
+                    for (step, _) in members.filter(|(_, group)| Some(**group) == *position) {
+                        steps.push(Some(step));
+                        labels.push(input.times[step]);
+                    }
+                    if steps.len() == before {
+                        steps.push(None);
+                        labels.push(*time);
+                    }
+                    of.resize(steps.len(), number);
+                }
+                Part::Aggregate {
+                    input: Box::new(input.select(&labels, &steps)),
+                    groups: of,
+                }
+            }
+            Part::Reproject { sources, inputs } => Part::Reproject {
+                sources: positions
+                    .iter()
+                    .map(|at| at.map_or(0, |at| sources[at]))
+                    .collect(),
+                inputs: inputs
+                    .iter()
+                    .map(|(grid, input)| (grid.clone(), input.select(times, positions)))
+                    .collect(),
+            },
         };
         Axis {
             times: times.to_vec(),
@@ -164,6 +333,7 @@ impl Axis {
                 product,
                 entries,
                 groups,
+                ..
             } => Some((product, entries, groups)),
             _ => None,
         }
@@ -172,6 +342,20 @@ impl Axis {
     pub(super) fn as_collate(&self) -> Option<(&[usize], &[Axis])> {
         match &self.part {
             Part::Collate { sources, children } => Some((sources, children)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn as_aggregate(&self) -> Option<(&Axis, &[usize])> {
+        match &self.part {
+            Part::Aggregate { input, groups } => Some((input, groups)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn as_reproject(&self) -> Option<(&[usize], &[OnGrid])> {
+        match &self.part {
+            Part::Reproject { sources, inputs } => Some((sources, inputs)),
             _ => None,
         }
     }

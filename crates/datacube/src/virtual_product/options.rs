@@ -126,6 +126,27 @@ pub(super) fn merged(own: &LoadOptions, call: &LoadOptions) -> LoadOptions {
     all
 }
 
+/// The same without what says the grid of the output.
+pub(super) fn without_grid(options: &LoadOptions) -> LoadOptions {
+    LoadOptions {
+        output_crs: None,
+        resolution: None,
+        align: None,
+        anchor: None,
+        like: None,
+        ..options.clone()
+    }
+}
+
+/// The same without a region: all of every dataset.
+pub(super) fn without_region(options: &LoadOptions) -> LoadOptions {
+    let mut all = options.clone();
+    let query = &mut all.query;
+    (query.x, query.y, query.lon, query.lat) = (None, None, None, None);
+    (query.bbox, query.geopolygon, query.crs) = (None, None, None);
+    all
+}
+
 /// A call may load fewer measurements than the recipe names, and no others.
 pub(super) fn check_measurements(
     product: &str,

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::aggregate::Aggregate;
 use super::options::{self, texts};
 use super::transform::Transform;
 use crate::load_options::LoadOptions;
@@ -19,8 +20,8 @@ const KINDS: [&str; 6] = [
     "reproject",
 ];
 
-/// A recipe that was understood. `reproject` is not here: it is what its products
-/// are loaded onto.
+/// A recipe that was understood. A `reproject` of products is not here: it is what
+/// they are loaded onto.
 #[derive(Debug, Clone)]
 pub(super) enum Recipe {
     Product {
@@ -39,8 +40,12 @@ pub(super) enum Recipe {
         children: Vec<Recipe>,
     },
     Aggregate {
-        name: String,
-        method: String,
+        aggregate: Aggregate,
+        input: Box<Recipe>,
+    },
+    /// What is computed on the grids of the datasets, on the grid of `options`.
+    Reproject {
+        options: Box<LoadOptions>,
         input: Box<Recipe>,
     },
 }
@@ -128,12 +133,7 @@ impl Recipe {
                 })
             }
             "aggregate" => Ok(Recipe::Aggregate {
-                name: text(map, "aggregate")?,
-                method: map
-                    .get("method")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned(),
+                aggregate: Aggregate::parse(map)?,
                 input: input()?,
             }),
             _ => reproject(map, *input()?),
@@ -144,32 +144,43 @@ impl Recipe {
     pub(super) fn products(&self) -> Vec<&str> {
         match self {
             Recipe::Product { name, .. } => vec![name],
-            Recipe::Transform { input, .. } | Recipe::Aggregate { input, .. } => input.products(),
+            Recipe::Transform { input, .. }
+            | Recipe::Aggregate { input, .. }
+            | Recipe::Reproject { input, .. } => input.products(),
             Recipe::Collate { children, .. } | Recipe::Juxtapose { children } => {
                 children.iter().flat_map(Recipe::products).collect()
             }
         }
     }
 
-    /// Refuses what needs an operation that the engine does not have.
-    pub(super) fn check_built(&self) -> Result<()> {
+    /// The options of the first product: what is searched for.
+    pub(super) fn first_options(&self) -> Option<&LoadOptions> {
         match self {
-            Recipe::Product { .. } => Ok(()),
-            Recipe::Transform { transform, input } => {
-                transform.check_built()?;
-                input.check_built()
-            }
+            Recipe::Product { options, .. } => Some(options),
+            Recipe::Transform { input, .. }
+            | Recipe::Aggregate { input, .. }
+            | Recipe::Reproject { input, .. } => input.first_options(),
             Recipe::Collate { children, .. } | Recipe::Juxtapose { children } => {
-                children.iter().try_for_each(Recipe::check_built)
+                children.iter().find_map(Recipe::first_options)
             }
-            Recipe::Aggregate { name, method, .. } => Err(Error::Unsupported {
-                what: format!("aggregate `{name}` ({method}): statistics over time"),
-                instead: "load the input of the recipe and compute them from its pixels".into(),
-            }),
         }
     }
 
-    /// The same recipe with its products loaded onto another grid.
+    fn has_reproject(&self) -> bool {
+        match self {
+            Recipe::Product { .. } => false,
+            Recipe::Reproject { .. } => true,
+            Recipe::Transform { input, .. } | Recipe::Aggregate { input, .. } => {
+                input.has_reproject()
+            }
+            Recipe::Collate { children, .. } | Recipe::Juxtapose { children } => {
+                children.iter().any(Recipe::has_reproject)
+            }
+        }
+    }
+
+    /// The same recipe on another grid: its products are loaded onto it, and what is
+    /// computed is reprojected.
     fn onto(self, grid: &LoadOptions) -> Result<Self> {
         match self {
             Recipe::Product { name, mut options } => {
@@ -202,17 +213,19 @@ impl Recipe {
                     children: children.collect::<Result<_>>()?,
                 })
             }
-            Recipe::Transform { transform, .. } => Err(Error::Unsupported {
-                what: format!(
-                    "`reproject` of what the transform `{}` computed",
-                    transform.name()
-                ),
-                instead: "put `reproject` below it, around the product".into(),
-            }),
-            Recipe::Aggregate { name, .. } => Err(Error::Unsupported {
-                what: format!("`reproject` of the aggregate `{name}`"),
-                instead: "put `reproject` below it, around the product".into(),
-            }),
+            Recipe::Transform { .. } | Recipe::Aggregate { .. } | Recipe::Reproject { .. } => {
+                if self.has_reproject() {
+                    return Err(refuse(
+                        "reproject",
+                        "what is computed is reprojected twice; leave the inner one out, so that \
+                         pixels are resampled once",
+                    ));
+                }
+                Ok(Recipe::Reproject {
+                    options: Box::new(grid.clone()),
+                    input: Box::new(self),
+                })
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use datacube_compute::kernels::morphology::Morph;
 use datacube_compute::{Cube, DataArray, Expression};
 use datacube_model::{DType, Label, MaskRequest, Number};
 use indexmap::IndexMap;
@@ -25,8 +26,10 @@ pub(super) enum Transform {
         apply_to: Option<Vec<String>>,
         preserve_dtype: bool,
         fallback: DType,
-        erosion: u64,
-        dilation: u64,
+        /// Pixels.
+        erosion: u32,
+        /// Pixels.
+        dilation: u32,
     },
     ToFloat {
         apply_to: Option<Vec<String>>,
@@ -160,22 +163,8 @@ impl Transform {
         matches!(self, Transform::Rename(_) | Transform::Select(_))
     }
 
-    pub(super) fn check_built(&self) -> Result<()> {
-        match self {
-            Transform::ApplyMask {
-                erosion, dilation, ..
-            } if *erosion > 0 || *dilation > 0 => Err(Error::Unsupported {
-                what: "`erosion` and `dilation` of `apply_mask`: morphology of masks".into(),
-                instead: "leave them out, or load the mask and change it before it is applied"
-                    .into(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
     /// The cube that it makes of its input, lazily.
     pub(super) fn apply(&self, cube: &Cube) -> Result<Cube> {
-        self.check_built()?;
         match self {
             Transform::MakeMask { mask, flags } => {
                 let made = variable(cube, self, mask)?.make_mask(flags);
@@ -186,7 +175,8 @@ impl Transform {
                 apply_to,
                 preserve_dtype,
                 fallback,
-                ..
+                erosion,
+                dilation,
             } => {
                 let mask_array = variable(cube, self, mask)?;
                 if mask_array.dtype() != DType::Bool {
@@ -198,6 +188,7 @@ impl Transform {
                         ),
                     ));
                 }
+                let mask_array = &cleaned(mask_array, *erosion, *dilation)?;
                 let rest = cube.drop_variables(&[mask])?;
                 let how = (*preserve_dtype, *fallback);
                 each(&rest, self, apply_to.as_deref(), |name, array| {
@@ -265,6 +256,25 @@ fn each(
         arrays.push((name.to_owned(), array.named(name)));
     }
     Ok(Cube::new(arrays)?.with_attrs(cube.attrs().clone()))
+}
+
+/// The mask of pixels that are kept, with what is not kept made smaller by `erosion`
+/// pixels and then larger by `dilation`.
+///
+/// # Source
+/// datacube-core, `virtual/transformations.py` (`ApplyMask`): scikit-image's
+/// `binary_erosion` and `binary_dilation` with `disk(n)` of the mask's opposite.
+/// DIFFERENCE: there chunks are worked on each by itself, so that their edges show.
+fn cleaned(mask: &DataArray, erosion: u32, dilation: u32) -> Result<DataArray> {
+    let steps: Vec<(Morph, f64)> = [(Morph::Erosion, erosion), (Morph::Dilation, dilation)]
+        .into_iter()
+        .filter(|(_, pixels)| *pixels > 0)
+        .map(|(morph, pixels)| (morph, f64::from(pixels)))
+        .collect();
+    if steps.is_empty() {
+        return Ok(mask.clone());
+    }
+    Ok(!(!mask).mask_cleanup(&steps)?)
 }
 
 /// An array where a mask holds, else its nodata, or NaN in another type.
@@ -445,7 +455,7 @@ fn flags(value: Option<&Value>) -> Result<MaskRequest> {
     Ok(request)
 }
 
-fn dtype(map: &Map<String, Value>, key: &str) -> Result<Option<DType>> {
+pub(super) fn dtype(map: &Map<String, Value>, key: &str) -> Result<Option<DType>> {
     match map.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) => name
@@ -459,7 +469,7 @@ fn dtype(map: &Map<String, Value>, key: &str) -> Result<Option<DType>> {
     }
 }
 
-fn truth(map: &Map<String, Value>, key: &str, default: bool) -> Result<bool> {
+pub(super) fn truth(map: &Map<String, Value>, key: &str, default: bool) -> Result<bool> {
     match map.get(key) {
         None => Ok(default),
         Some(Value::Bool(value)) => Ok(*value),
@@ -470,11 +480,10 @@ fn truth(map: &Map<String, Value>, key: &str, default: bool) -> Result<bool> {
     }
 }
 
-fn pixels(map: &Map<String, Value>, key: &str) -> Result<u64> {
-    match map.get(key) {
-        None => Ok(0),
-        Some(value) => value
-            .as_u64()
-            .ok_or_else(|| refuse(key, format!("it is {value}; expected a number of pixels"))),
-    }
+fn pixels(map: &Map<String, Value>, key: &str) -> Result<u32> {
+    let Some(value) = map.get(key) else {
+        return Ok(0);
+    };
+    let pixels = value.as_u64().and_then(|pixels| u32::try_from(pixels).ok());
+    pixels.ok_or_else(|| refuse(key, format!("it is {value}; expected a number of pixels")))
 }

@@ -110,11 +110,7 @@ impl<'a> Chunk<'a> {
             task,
             params,
             fetched,
-            collision: if params.resampling.keeps_values() {
-                Collision::Missing
-            } else {
-                Collision::Dodge
-            },
+            collision: Collision::of(params.resampling),
             stats: ReadStats {
                 bytes: fetched.cost.bytes,
                 requests: fetched.cost.requests,
@@ -258,7 +254,7 @@ impl<'a> Chunk<'a> {
 }
 
 /// `bytes` as pixels.
-fn typed<T: Pod>(bytes: &mut [u8]) -> Result<&mut [T]> {
+pub(super) fn typed<T: Pod>(bytes: &mut [u8]) -> Result<&mut [T]> {
     bytemuck::try_cast_slice_mut(bytes).map_err(|_| {
         Error::invalid(format!(
             "the output is not aligned to {} bytes, the size of its pixels",

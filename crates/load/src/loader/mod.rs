@@ -13,6 +13,7 @@ mod decode;
 mod locations;
 mod prepare;
 mod put;
+mod regrid;
 mod working;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use crate::store::{StoreRegistry, StoreStats};
 use decode::Scratch;
 use locations::FailedLocations;
 use prepare::{Prepared, PreparedCache};
+pub use regrid::{Regrid, RegridSpec};
 
 /// Opens rasters by URI.
 ///

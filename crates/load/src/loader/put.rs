@@ -144,7 +144,7 @@ impl<'a> Part<'a> {
         mosaic: &mut Mosaic<'_, D>,
     ) -> Result<()> {
         let origin = (task.window.rows.start, task.window.cols.start);
-        let paste = self
+        let shift = self
             .prepared()
             .plan
             .info
@@ -154,7 +154,7 @@ impl<'a> Part<'a> {
         // A paste looks at pixels when it copies them; everything else marks
         // the missing ones first.
         let mut any_missing = false;
-        if paste.is_none() || self.member.mask.is_some() {
+        if shift.is_none() || self.member.mask.is_some() {
             any_missing = missing.mark(pixels, &mut scratch.marks);
         }
         if self.member.mask.is_some() {
@@ -168,8 +168,10 @@ impl<'a> Part<'a> {
             ..
         } = scratch;
         let marks = any_missing.then_some(&marks[..]);
-        if let Some(shift) = paste {
-            return self.paste(pixels, missing, marks, shift, origin, valid, mosaic);
+        if let Some(shift) = shift {
+            return paste(
+                &self.plan, pixels, missing, marks, shift, origin, valid, mosaic,
+            );
         }
         let job = Job {
             part: self,
@@ -186,59 +188,58 @@ impl<'a> Part<'a> {
             Working::Double => job.run(converted_to::<S, f64>(pixels, converted)?, warp, mosaic),
         }
     }
+}
 
-    /// Copies pixels, each to its place.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "what was taken apart just before"
-    )]
-    fn paste<S: Sample, D: Sample>(
-        &self,
-        pixels: &[S],
-        missing: Missing<S>,
-        marks: Option<&[u8]>,
-        (row_shift, col_shift): (i64, i64),
-        origin: (usize, usize),
-        valid: &mut Vec<u8>,
-        mosaic: &mut Mosaic<'_, D>,
-    ) -> Result<()> {
-        let ReadPlan { src, dst } = &self.plan;
-        let n_cols = dst.cols.len();
-        let start = |row: usize| {
-            let row = shifted(row, row_shift)?.checked_sub(src.rows.start)?;
-            let col = shifted(dst.cols.start, col_shift)?.checked_sub(src.cols.start)?;
-            Some(row * src.cols.len() + col)
-        };
-        valid.resize(n_cols, 1);
-        for row in dst.rows.clone() {
-            if !RowSink::<S>::wants(mosaic, row - origin.0) {
-                continue;
-            }
-            let Some((at, values)) =
-                start(row).and_then(|at| Some((at, pixels.get(at..at + n_cols)?)))
-            else {
-                return Err(Error::Internal(
-                    "a paste is not where it was planned".into(),
-                ));
-            };
-            let valid = match (marks, missing) {
-                (Some(marks), _) => {
-                    for (valid, &mark) in valid.iter_mut().zip(&marks[at..at + n_cols]) {
-                        *valid = 1 - mark;
-                    }
-                    Some(&valid[..])
-                }
-                (None, Missing::Never) => None,
-                (None, _) => {
-                    valid.fill(1);
-                    missing.clear(values, valid);
-                    Some(&valid[..])
-                }
-            };
-            mosaic.put(row - origin.0, dst.cols.start - origin.1, values, valid);
+/// Copies pixels, each to its place.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "what was taken apart just before"
+)]
+pub(super) fn paste<S: Sample, D: Sample>(
+    plan: &ReadPlan,
+    pixels: &[S],
+    missing: Missing<S>,
+    marks: Option<&[u8]>,
+    (row_shift, col_shift): (i64, i64),
+    origin: (usize, usize),
+    valid: &mut Vec<u8>,
+    mosaic: &mut Mosaic<'_, D>,
+) -> Result<()> {
+    let ReadPlan { src, dst } = plan;
+    let n_cols = dst.cols.len();
+    let start = |row: usize| {
+        let row = shifted(row, row_shift)?.checked_sub(src.rows.start)?;
+        let col = shifted(dst.cols.start, col_shift)?.checked_sub(src.cols.start)?;
+        Some(row * src.cols.len() + col)
+    };
+    valid.resize(n_cols, 1);
+    for row in dst.rows.clone() {
+        if !RowSink::<S>::wants(mosaic, row - origin.0) {
+            continue;
         }
-        Ok(())
+        let Some((at, values)) = start(row).and_then(|at| Some((at, pixels.get(at..at + n_cols)?)))
+        else {
+            return Err(Error::Internal(
+                "a paste is not where it was planned".into(),
+            ));
+        };
+        let valid = match (marks, missing) {
+            (Some(marks), _) => {
+                for (valid, &mark) in valid.iter_mut().zip(&marks[at..at + n_cols]) {
+                    *valid = 1 - mark;
+                }
+                Some(&valid[..])
+            }
+            (None, Missing::Never) => None,
+            (None, _) => {
+                valid.fill(1);
+                missing.clear(values, valid);
+                Some(&valid[..])
+            }
+        };
+        mosaic.put(row - origin.0, dst.cols.start - origin.1, values, valid);
     }
+    Ok(())
 }
 
 /// A pixel's place after a shift; `None` where there is none.
