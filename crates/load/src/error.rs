@@ -206,6 +206,17 @@ impl Error {
         }
     }
 
+    /// Whether a store refused the request for good.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Error::Store {
+                transient: false,
+                ..
+            }
+        )
+    }
+
     /// Whether the file or request uses something that is not built.
     pub fn is_unsupported(&self) -> bool {
         match self {

@@ -6,20 +6,20 @@
 
 use std::sync::Arc;
 
-use crate::cog::{CogReader, Shared};
+use crate::cog::{BlockCache, CogReader, Shared};
 use crate::error::Result;
 use crate::gdal::is_gdal_name;
 use crate::reader::RasterReader;
 use crate::store::{Location, StoreRegistry};
-use crate::zarr::{Address, ZarrReader};
+use crate::zarr::{Address, Arrays, ZarrReader};
 
 /// How much [`Rasters`] may keep in memory.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RastersOptions {
-    /// Bytes of parsed headers; the least recently used go first. Default 64 MiB.
+    /// Bytes of parsed headers and of Zarr documents; the least recently used go first. Default 64 MiB.
     pub header_cache_bytes: u64,
-    /// Bytes of decoded blocks that windows shared. Default 256 MiB.
+    /// Bytes of decoded blocks and Zarr chunks that windows shared. Default 256 MiB.
     pub block_cache_bytes: u64,
 }
 
@@ -63,15 +63,20 @@ impl RastersOptions {
 pub struct Rasters {
     stores: StoreRegistry,
     shared: Arc<Shared>,
+    arrays: Arc<Arrays>,
 }
 
 impl Rasters {
     /// Reads through `stores`.
     pub fn new(stores: StoreRegistry, options: &RastersOptions) -> Self {
-        let shared = Shared::new(options.header_cache_bytes, options.block_cache_bytes);
+        let blocks = Arc::new(BlockCache::new(options.block_cache_bytes));
+        // Of the bound on headers a quarter is for the documents of Zarr stores.
+        let documents = options.header_cache_bytes / 4;
+        let headers = options.header_cache_bytes - documents;
         Rasters {
             stores,
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared::new(headers, Arc::clone(&blocks))),
+            arrays: Arc::new(Arrays::new(documents, blocks)),
         }
     }
 
@@ -80,8 +85,9 @@ impl Rasters {
     /// feature `gdal` anything that GDAL reads, and GDAL's names for parts of
     /// files ([`is_gdal_name`]).
     ///
-    /// Headers of GeoTIFFs are cached: a second call for the same file reads
-    /// nothing, and two calls at once read once. A file that changed is noticed.
+    /// Headers of GeoTIFFs and documents of Zarr stores are cached: a second call for
+    /// the same file reads nothing, and two calls at once read once. A file that
+    /// changed is noticed; an array in a remote store after a minute.
     ///
     /// # Errors
     /// [`crate::Error::NotFound`], [`crate::Error::Unsupported`] for schemes
@@ -119,8 +125,7 @@ impl Rasters {
         address: Address,
         signer: Option<&str>,
     ) -> Result<Arc<dyn RasterReader>> {
-        let reader = ZarrReader::open(self.stores.clone(), address, signer).await?;
-        Ok(Arc::new(reader))
+        Ok(ZarrReader::open(&self.stores, &address, signer, &self.arrays).await?)
     }
 
     #[cfg(feature = "gdal")]

@@ -10,9 +10,10 @@ use std::time::{Duration, SystemTime};
 use common::remote::{archive, grid, load, load_with, local, raster};
 use datacube_geo::PixelWindow;
 use datacube_load::{
-    Archive, AssumeRole, Error, Loader, LoaderOptions, S3Access, SignedUrl, Signer, StoreOptions,
-    StoreRegistry,
+    Archive, AssumeRole, Error, Loader, LoaderOptions, MaskKind, PixelBuffer, Rasters,
+    RastersOptions, S3Access, SignedUrl, Signer, StoreOptions, StoreRegistry,
 };
+use datacube_model::DType;
 use datacube_testkit::{Asked, Fault, StoreServer};
 
 fn options() -> StoreOptions {
@@ -473,4 +474,108 @@ fn a_host_that_is_not_there_is_told_after_few_attempts() {
     assert!(text.contains("check the address"), "{text}");
     assert!(!error.is_transient(), "{text}");
     assert!(stores.stats().total().requests <= 2, "{:?}", stores.stats());
+}
+
+/// A file of `fixtures/georef`.
+fn beside(name: &str) -> Vec<u8> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/georef");
+    std::fs::read(folder.join(name)).expect("it is here")
+}
+
+#[tokio::test]
+async fn masks_and_overviews_beside_are_looked_for_where_that_is_asked_for() {
+    let files = [
+        ("/b/o.tif", beside("overviews_beside.tif")),
+        ("/b/o.tif.ovr", beside("overviews_beside.tif.ovr")),
+        ("/b/m.tif", beside("mask_beside.tif")),
+        ("/b/m.tif.msk", beside("mask_beside.tif.msk")),
+        ("/b/plain.tif", raster()),
+    ];
+    // As a bucket that lets nobody list it: what is not there is refused.
+    let hidden = |asked: &Asked| {
+        let is_hidden = asked.path.starts_with("/b/plain.tif.");
+        is_hidden.then(|| Fault::s3(403, "AccessDenied"))
+    };
+    let server = StoreServer::start(files, hidden);
+    let stores = s3(&server, keys());
+    let quiet = Rasters::new(stores.clone(), &RastersOptions::default());
+    for name in ["o", "m", "plain"] {
+        let before = server.n_asked();
+        let reader = quiet.open(&format!("s3://b/{name}.tif")).await.expect(name);
+        assert_eq!(server.n_asked() - before, 1, "{name}");
+        assert_eq!(reader.info().levels.len(), 1, "{name}");
+        assert_eq!(reader.info().mask, MaskKind::None, "{name}");
+    }
+
+    let options = stores.options().with_siblings(true);
+    stores.configure(options).expect("configured");
+    let rasters = Rasters::new(stores.clone(), &RastersOptions::default());
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, n_requests, n_levels, mask) in [
+        ("o", 3, 3, MaskKind::None),
+        ("m", 3, 1, MaskKind::Sidecar),
+        ("plain", 3, 1, MaskKind::None),
+    ] {
+        let before = server.n_asked();
+        let reader = rasters
+            .open(&format!("s3://b/{name}.tif"))
+            .await
+            .expect(name);
+        assert_eq!(reader.info().levels.len(), n_levels, "{name}");
+        assert_eq!(reader.info().mask, mask, "{name}");
+        assert_eq!(server.n_asked() - before, n_requests, "{name}");
+        assert_eq!(
+            reader.take_open_cost().requests,
+            n_requests as u64,
+            "{name}"
+        );
+        // Found or not, once is enough.
+        let again = rasters
+            .open(&format!("s3://b/{name}.tif"))
+            .await
+            .expect(name);
+        assert_eq!(server.n_asked() - before, n_requests, "{name}");
+        assert_eq!(again.take_open_cost().requests, 0);
+        // The pixels are those of files of this machine.
+        let (stem, suffix) = match name {
+            "o" => ("overviews_beside.tif", ".ovr"),
+            "m" => ("mask_beside.tif", ".msk"),
+            _ => continue,
+        };
+        for suffix in ["", suffix] {
+            let file = format!("{stem}{suffix}");
+            std::fs::write(folder.path().join(&file), beside(&file)).expect("written");
+        }
+        let local = Rasters::new(StoreRegistry::new(), &RastersOptions::default());
+        let path = folder.path().join(stem);
+        let local = local.open(path.to_str().expect("UTF-8")).await;
+        let local = local.expect("it opens");
+        for level in 0..n_levels {
+            let window = PixelWindow::full(reader.info().levels[level].shape);
+            let (mut a, mut b) = (
+                PixelBuffer::empty(DType::UInt8),
+                PixelBuffer::empty(DType::UInt8),
+            );
+            for (reader, out) in [(&reader, &mut a), (&local, &mut b)] {
+                let blocks = reader
+                    .fetch(level, 2, window.clone())
+                    .await
+                    .expect("blocks");
+                reader.decode(&blocks, window.clone(), out).expect("pixels");
+            }
+            assert_eq!(a.as_bytes(), b.as_bytes(), "{name}, level {level}");
+            assert!(a.as_bytes().iter().any(|&byte| byte != 0));
+        }
+        let masks = [
+            reader
+                .fetch_mask(0, 1, PixelWindow::new(0..9, 0..9))
+                .await
+                .expect("a mask"),
+            local
+                .fetch_mask(0, 1, PixelWindow::new(0..9, 0..9))
+                .await
+                .expect("a mask"),
+        ];
+        assert_eq!(masks.map(|mask| mask.is_some()), [name == "m"; 2]);
+    }
 }

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use common::archive;
 use datacube_geo::PixelWindow;
 use datacube_load::{
-    BandParams, Loader, LoaderOptions, RasterSource, Rasters, RastersOptions, Scaling,
-    StoreRegistry,
+    BandParams, Loader, LoaderOptions, PixelBuffer, RasterSource, Rasters, RastersOptions,
+    S3Access, Scaling, StoreOptions, StoreRegistry,
 };
 use datacube_model::{DType, Number};
+use datacube_testkit::StoreServer;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use raster::{digest_of, open, rasters, read, read_band};
@@ -171,7 +172,6 @@ async fn damage_is_no_panic() {
     stores
         .register("memory://zarr", Arc::clone(&store) as Arc<dyn ObjectStore>)
         .expect("free");
-    let rasters = Rasters::new(stores, &RastersOptions::default());
     let (mut n_read, mut n_errors) = (0, 0);
     for (key, bytes) in &keys {
         for round in 0..24 {
@@ -187,6 +187,8 @@ async fn damage_is_no_panic() {
                 .await
                 .expect("memory");
             for name in ["v3.zarr/red", "v2.zarr/red"] {
+                // What was read before must not stand in.
+                let rasters = Rasters::new(stores.clone(), &RastersOptions::default());
                 match read_once(&rasters, &format!("memory://zarr/{name}")).await {
                     Ok(()) => n_read += 1,
                     Err(_) => n_errors += 1,
@@ -202,6 +204,123 @@ async fn damage_is_no_panic() {
         n_read > 100 && n_errors > 100,
         "{n_read} read, {n_errors} errors"
     );
+}
+
+/// The files of a store on a server that counts its requests.
+fn served(root: &str) -> (StoreServer, StoreRegistry) {
+    let files = files(&folder().join(root)).into_iter().map(|file| {
+        let relative = file.strip_prefix(folder()).expect("below");
+        let path = format!("/b/{}", relative.to_str().expect("UTF-8"));
+        // Paths of a server live as long as the program.
+        let path: &'static str = Box::leak(path.into_boxed_str());
+        (path, std::fs::read(&file).expect("it is here"))
+    });
+    let server = StoreServer::start(files, |_| None);
+    let access = S3Access::unsigned().with_endpoint(server.url());
+    let stores = StoreRegistry::with_options(StoreOptions::default().with_s3(access));
+    (server, stores)
+}
+
+/// Windows of 3 x 3 pixels over bands of 9 x 11, which lie across chunks of 4 x 5.
+fn small_windows() -> impl Iterator<Item = (u32, PixelWindow)> {
+    (1..=3).flat_map(|band| {
+        (0..9).step_by(3).flat_map(move |row| {
+            (0..11).step_by(3).map(move |col: usize| {
+                (band, PixelWindow::new(row..row + 3, col..(col + 3).min(11)))
+            })
+        })
+    })
+}
+
+#[tokio::test]
+async fn documents_and_chunks_are_read_once() {
+    const URI: &str = "s3://b/v3.zarr/red";
+    let (server, stores) = served("v3.zarr");
+    let requests = || server.n_asked() as u64;
+    let rasters = Rasters::new(stores.clone(), &RastersOptions::default());
+    let opened = rasters.open(URI).await.expect("it opens");
+    let documents = requests();
+    assert_eq!(opened.take_open_cost().requests, documents);
+    let local = open(&self::rasters(), &folder().join("v3.zarr/red")).await;
+    let local = local.expect("it opens");
+    let (mut n_requests, mut n_cached) = (0, 0);
+    for (band, window) in small_windows() {
+        let reader = rasters.open(URI).await.expect("it opens");
+        assert_eq!(reader.take_open_cost().requests, 0, "documents are kept");
+        let blocks = reader.fetch(0, band, window.clone()).await.expect("chunks");
+        n_requests += blocks.cost().requests;
+        n_cached += blocks.cost().cached_blocks;
+        let mut out = PixelBuffer::empty(DType::UInt8);
+        reader
+            .decode(&blocks, window.clone(), &mut out)
+            .expect("pixels");
+        let expected = read(&*local, 0, band, window).await.expect("pixels");
+        assert_eq!(out.as_bytes(), expected.as_bytes());
+    }
+    // Two chunks along time, three down, three across; each needed several times.
+    assert_eq!((n_requests, requests() - documents), (18, 18));
+    assert!(n_cached > 40, "{n_cached}");
+
+    // At once, before anything is decoded; and without memory to keep anything.
+    let options = RastersOptions::default().block_cache_bytes(0);
+    let rasters = Rasters::new(stores.clone(), &options);
+    let before = requests();
+    let (a, b) = tokio::join!(rasters.open(URI), rasters.open(URI));
+    let (a, b) = (a.expect("it opens"), b.expect("it opens"));
+    assert_eq!(requests() - before, documents, "opened once");
+    let (left, right) = (PixelWindow::new(0..4, 0..4), PixelWindow::new(1..4, 4..5));
+    let (left, right) = tokio::join!(a.fetch(0, 1, left), b.fetch(0, 2, right));
+    let (left, right) = (left.expect("chunks"), right.expect("chunks"));
+    assert_eq!(requests() - before, documents + 1, "one chunk for both");
+    assert_eq!(left.cost().requests + right.cost().requests, 1);
+    for (reader, blocks) in [(&a, &left), (&b, &right)] {
+        let mut out = PixelBuffer::empty(DType::UInt8);
+        let window = blocks.window().clone();
+        reader
+            .decode(blocks, window.clone(), &mut out)
+            .expect("pixels");
+        let band = blocks.band().expect("a band");
+        let expected = read(&*local, 0, band, window).await.expect("pixels");
+        assert_eq!(out.as_bytes(), expected.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_this_machine_that_changes_is_noticed() {
+    let copy = tempfile::tempdir().expect("a folder");
+    for entry in files(&folder().join("v3.zarr")) {
+        let to = copy
+            .path()
+            .join(entry.strip_prefix(folder()).expect("below"));
+        std::fs::create_dir_all(to.parent().expect("a folder")).expect("made");
+        std::fs::copy(&entry, to).expect("copied");
+    }
+    let rasters = rasters();
+    let uri = copy.path().join("v3.zarr/red");
+    let pixels = async || {
+        let reader = open(&rasters, &uri).await.expect("it opens");
+        let window = PixelWindow::new(0..3, 0..3);
+        let read = read(&*reader, 0, 1, window).await.expect("pixels");
+        (reader, read.as_bytes().to_vec())
+    };
+    let (first, before) = pixels().await;
+    let (second, again) = pixels().await;
+    assert!(Arc::ptr_eq(&first, &second), "kept");
+    assert_eq!(before, again);
+    // A chunk alone, as when a region is written anew.
+    let chunk = |name: &str| uri.join("c").join(name);
+    std::fs::copy(chunk("0/1/1"), chunk("0/0/0")).expect("copied");
+    let (third, other) = pixels().await;
+    assert!(Arc::ptr_eq(&first, &third), "the documents are the same");
+    assert_ne!(before, other);
+    // The documents.
+    let text = std::fs::read_to_string(uri.join("zarr.json")).expect("JSON");
+    std::fs::write(uri.join("zarr.json"), format!("{text} ")).expect("written");
+    let root = copy.path().join("v3.zarr/zarr.json");
+    let text = std::fs::read_to_string(&root).expect("JSON");
+    std::fs::write(&root, format!("{text} ")).expect("written");
+    let (fourth, _) = pixels().await;
+    assert!(!Arc::ptr_eq(&first, &fourth));
 }
 
 async fn read_once(rasters: &Rasters, uri: &str) -> datacube_load::Result<()> {

@@ -53,4 +53,12 @@ impl BlockCache {
             self.blocks.lock().insert(key, decoded, n_bytes);
         }
     }
+
+    /// Keeps `decoded`, which weighs so many bytes, if that is no more than half of
+    /// what there is: chunks of a Zarr array are larger than blocks of a TIFF.
+    pub(crate) fn keep(&self, key: BlockKey, decoded: Arc<[u8]>, weight: u64) {
+        if weight <= self.limit / 2 {
+            self.blocks.lock().insert(key, decoded, weight);
+        }
+    }
 }

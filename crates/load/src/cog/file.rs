@@ -33,7 +33,7 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    fn next() -> Self {
+    pub(crate) fn next() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(1);
         FileId {
             copy: (&raw const COUNT).addr(),
@@ -87,7 +87,7 @@ impl TiffFile {
         for ifd in others {
             match Image::from_ifd(ifd) {
                 Ok(image) if image.is_mask() => masks.push(image),
-                Ok(image) if is_overview_of(&main, &image) => {
+                Ok(image) if is_reduced(&main, &image) => {
                     overviews.push((image, resampling_of(ifd)));
                 }
                 Ok(_another_picture) => {}
@@ -185,7 +185,7 @@ impl TiffFile {
 }
 
 /// Whether `image` is the same picture as `main`, reduced.
-fn is_overview_of(main: &Image, image: &Image) -> bool {
+pub(crate) fn is_reduced(main: &Image, image: &Image) -> bool {
     let (full, reduced) = (main.shape, image.shape);
     let is_same_kind = image.samples == main.samples && image.dtype == main.dtype;
     let is_smaller = reduced.rows <= full.rows && reduced.cols <= full.cols && reduced != full;

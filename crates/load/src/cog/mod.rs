@@ -5,6 +5,7 @@
 //! few requests (`fetch.rs`) and decoded in memory that is reused
 //! (`decode.rs`). What is not built is refused by its name.
 
+mod beside;
 mod bits;
 mod block_cache;
 mod block_index;
@@ -22,7 +23,6 @@ mod image;
 mod lru;
 mod metadata;
 mod predictor;
-mod sidecar;
 mod tags;
 
 use std::sync::Arc;
@@ -34,27 +34,31 @@ use crate::buffer::PixelBuffer;
 use crate::error::{Error, Result};
 use crate::reader::{Blocks, RasterInfo, RasterReader, ReadCost};
 use crate::store::Location;
-use block_cache::BlockCache;
+use beside::{Beside, BesideCache};
+pub(crate) use block_cache::{BlockCache, BlockKey};
 use fetch::{CogBlocks, Request};
+pub(crate) use file::FileId;
 use file::TiffFile;
 use header_cache::HeaderCache;
+pub(crate) use lru::ByteLru;
 #[cfg(feature = "gdal")]
 pub(crate) use metadata::parse_nodata;
-use sidecar::Sidecar;
 
 /// What all readers of a process share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     headers: HeaderCache,
-    blocks: BlockCache,
+    blocks: Arc<BlockCache>,
+    beside: BesideCache,
 }
 
 impl Shared {
-    /// Keeps at most so many bytes of headers and of decoded blocks.
-    pub(crate) fn new(header_bytes: u64, block_bytes: u64) -> Self {
+    /// Keeps at most so many bytes of headers, and decoded blocks in `blocks`.
+    pub(crate) fn new(header_bytes: u64, blocks: Arc<BlockCache>) -> Self {
         Shared {
             headers: HeaderCache::new(header_bytes),
-            blocks: BlockCache::new(block_bytes),
+            blocks,
+            beside: BesideCache::default(),
         }
     }
 }
@@ -63,22 +67,18 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct CogReader {
     file: Arc<TiffFile>,
-    sidecar: Option<Sidecar>,
+    beside: Option<Arc<Beside>>,
     shared: Arc<Shared>,
 }
 
 impl CogReader {
     /// Opens the file at `location`, from the cache of headers if it can.
     pub(crate) async fn open(location: Location, shared: Arc<Shared>) -> Result<Self> {
-        let beside = Sidecar::location(&location);
         let file = shared.headers.open(location).await?;
-        let sidecar = match beside {
-            Some(beside) => Sidecar::open(&file, beside, &shared.headers).await?,
-            None => None,
-        };
+        let beside = shared.beside.find(&file, &shared.headers).await?;
         Ok(CogReader {
             file,
-            sidecar,
+            beside,
             shared,
         })
     }
@@ -87,12 +87,12 @@ impl CogReader {
         let info = self.info();
         info.check_window(level, &window)?;
         info.band(band)?;
-        let image = self
-            .file
-            .image(level)
+        let inside = self.file.image(level).map(|image| (&self.file, image));
+        let (file, image) = inside
+            .or_else(|| self.beside.as_ref()?.overview(level))
             .ok_or_else(|| Error::Internal(format!("level {level} has no image")))?;
         supported(Request {
-            file: &self.file,
+            file,
             image,
             level,
             band: Some(band),
@@ -111,14 +111,18 @@ impl CogReader {
         let info = self.info();
         info.band(band)?;
         let shape = info.check_window(level, &window)?.shape;
-        let (file, image, sample) = match &self.sidecar {
-            Some(sidecar) => {
-                let image = sidecar.file.image_of_shape(shape);
-                (&sidecar.file, image, sidecar.sample_of(band))
+        let beside = self.beside.as_deref();
+        let found = match beside.filter(|beside| beside.has_mask()) {
+            Some(beside) => beside.mask(shape, band),
+            None => {
+                let inside = self.file.mask(level).map(|mask| (&self.file, mask));
+                let found = inside.or_else(|| beside?.overview_mask(level));
+                found.map(|(file, mask)| (file, mask, 1))
             }
-            None => (&self.file, self.file.mask(level), 1),
         };
-        let Some(image) = image else { return Ok(None) };
+        let Some((file, image, sample)) = found else {
+            return Ok(None);
+        };
         supported(Request {
             file,
             image,
@@ -150,16 +154,16 @@ fn supported(request: Request<'_>) -> Result<Request<'_>> {
 #[async_trait]
 impl RasterReader for CogReader {
     fn info(&self) -> &RasterInfo {
-        match &self.sidecar {
-            Some(sidecar) => &sidecar.info,
+        match &self.beside {
+            Some(beside) => &beside.info,
             None => self.file.info(),
         }
     }
 
     fn take_open_cost(&self) -> ReadCost {
         let mut cost = self.file.take_open_cost();
-        if let Some(sidecar) = &self.sidecar {
-            cost += sidecar.file.take_open_cost();
+        if let Some(beside) = &self.beside {
+            cost += beside.take_cost();
         }
         cost
     }
@@ -183,10 +187,11 @@ impl RasterReader for CogReader {
 
     fn decode(&self, blocks: &Blocks, window: PixelWindow, out: &mut PixelBuffer) -> Result<()> {
         let uri = &self.info().uri;
-        let files = [Some(&self.file), self.sidecar.as_ref().map(|s| &s.file)];
+        let beside = self.beside.iter().flat_map(|beside| beside.files());
+        let mut files = std::iter::once(&self.file).chain(beside);
         let payload = blocks
             .payload::<CogBlocks>()
-            .filter(|payload| files.into_iter().flatten().any(|f| f.id() == payload.file))
+            .filter(|payload| files.any(|file| file.id() == payload.file))
             .ok_or_else(|| Error::invalid_for(uri, "these blocks are of another file"))?;
         if !blocks.window().contains(&window) {
             return Err(Error::invalid_for(

@@ -34,7 +34,7 @@ const REMOTE_GAP: u64 = 256 << 10;
 const UNKNOWN_BYTES: u64 = 1 << 20;
 
 /// Which version of a file an answer came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FileVersion {
     /// Size in bytes.
     pub(crate) size: u64,
@@ -190,28 +190,40 @@ impl Location {
         ))
     }
 
-    /// The file of this machine whose name is this one's and `suffix`; `None` for
-    /// what is in a store or in an archive.
+    /// Whether files beside those in stores are to be looked for.
+    pub(crate) fn wants_siblings(&self) -> bool {
+        self.shared.settings.read().options.siblings
+    }
+
+    /// The file whose name is this one's and `suffix`; `None` for what is in an
+    /// archive, and for an address with a query, whose parts belong to one file.
     pub(crate) fn with_suffix(&self, suffix: &str) -> Option<Location> {
-        let Source::Plain(target) = &self.source else {
-            return None;
-        };
-        if !self.is_local {
-            return None;
-        }
         let path = Path::parse(format!("{}{suffix}", self.path)).ok()?;
-        let target = Target {
-            path: path.clone(),
-            url: None,
-            ..target.clone()
+        let (uri, source) = match &self.source {
+            Source::Plain(target) if self.is_local => {
+                let target = Target {
+                    path: path.clone(),
+                    url: None,
+                    ..target.clone()
+                };
+                (format!("{}{suffix}", self.uri), Source::Plain(target))
+            }
+            Source::Plain(_) if !self.key.contains('?') => {
+                return self.shared.locate(&format!("{}{suffix}", self.key)).ok();
+            }
+            Source::Signed { uri, name, signer } if !uri.contains('?') => {
+                let uri = format!("{uri}{suffix}");
+                let source = Source::Signed {
+                    uri: uri.clone(),
+                    name: name.clone(),
+                    signer: signer.clone(),
+                };
+                (uri, source)
+            }
+            _ => return None,
         };
-        Some(Location::new(
-            &format!("{}{suffix}", self.uri),
-            path,
-            true,
-            Source::Plain(target),
-            Arc::clone(&self.shared),
-        ))
+        let shared = Arc::clone(&self.shared);
+        Some(Location::new(&uri, path, self.is_local, source, shared))
     }
 
     /// Bytes between two ranges up to which they are read as one.

@@ -141,6 +141,7 @@ impl StoreRegistry {
         let is_same_wire = StoreOptions {
             s3: options.s3.clone(),
             signing: options.signing,
+            siblings: options.siblings,
             ..settings.options.clone()
         } == options;
         let transport = settings

@@ -217,6 +217,11 @@ pub struct StoreOptions {
     pub requests_per_host: usize,
     /// Bytes that are asked for and have not come, of all stores; default 256 MiB.
     pub bytes_in_flight: u64,
+    /// Whether masks and overviews beside rasters in stores (`scene.tif.msk`,
+    /// `scene.tif.ovr`) are looked for, which takes up to two requests for each
+    /// raster; default no, as GDAL with `GDAL_DISABLE_READDIR_ON_OPEN=EMPTY_DIR`,
+    /// which odc-stac and datacube set. Beside files of this machine they always are.
+    pub siblings: bool,
 }
 
 impl Default for StoreOptions {
@@ -230,6 +235,7 @@ impl Default for StoreOptions {
             read_timeout: Duration::from_secs(30),
             requests_per_host: 64,
             bytes_in_flight: 256 << 20,
+            siblings: false,
         }
     }
 }
@@ -274,6 +280,13 @@ impl StoreOptions {
     #[must_use]
     pub fn with_requests_per_host(mut self, requests: usize) -> Self {
         self.requests_per_host = requests.max(1);
+        self
+    }
+
+    /// Sets whether files beside rasters in stores are looked for.
+    #[must_use]
+    pub fn with_siblings(mut self, siblings: bool) -> Self {
+        self.siblings = siblings;
         self
     }
 

@@ -11,7 +11,7 @@ use zarrs::array::{Array, ArrayMetadata, ArrayToBytesCodecTraits, CodecOptions};
 
 use crate::error::{Error, Result};
 use crate::reader::ReadCost;
-use crate::store::StoreRegistry;
+use crate::store::{FileVersion, Location, StoreRegistry};
 
 /// Largest document.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
@@ -119,6 +119,15 @@ pub(super) struct Documents {
     arrays: Option<BTreeMap<String, ArrayDocument>>,
     /// What reading took, until somebody has accounted for it.
     cost: Mutex<ReadCost>,
+    is_local: bool,
+    /// What was read, and of a store on this machine which version of each file.
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    n_bytes: u64,
+    files: Vec<(Location, FileVersion)>,
 }
 
 impl Documents {
@@ -136,7 +145,10 @@ impl Documents {
             attrs: Map::new(),
             arrays: None,
             cost: Mutex::default(),
+            is_local: false,
+            seen: Mutex::default(),
         };
+        documents.is_local = documents.locate("zarr.json")?.is_local();
         if let Some(node) = documents.json("zarr.json").await? {
             let listed = node["consolidated_metadata"]["metadata"].as_object();
             documents.arrays = listed.map(|listed| {
@@ -287,30 +299,54 @@ impl Documents {
         Ok(Ok(values))
     }
 
-    /// An object of the store of at most `limit` bytes; `None` where it is not
-    /// there.
-    pub(super) async fn read(&self, key: &str, limit: u64) -> Result<Option<Bytes>> {
+    /// Where an object of the store is.
+    pub(super) fn locate(&self, key: &str) -> Result<Location> {
         let uri = format!("{}/{key}", self.root.trim_end_matches('/'));
-        let location = match &self.signer {
-            Some(signer) => self.stores.locate_signed(&uri, signer)?,
-            None => self.stores.locate(&uri)?,
-        };
-        let bytes = match location.read(limit).await {
-            Ok(found) => found,
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        Ok(Some(bytes))
+        match &self.signer {
+            Some(signer) => self.stores.locate_signed(&uri, signer),
+            None => self.stores.locate(&uri),
+        }
     }
 
-    /// The same for what belongs to the header, which is accounted for apart.
+    pub(super) fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// Bytes of all that was read for the header.
+    pub(super) fn n_bytes(&self) -> u64 {
+        self.seen.lock().n_bytes
+    }
+
+    /// Whether the files that were read are still those that are there.
+    pub(super) async fn are_unchanged(&self) -> bool {
+        let files = self.seen.lock().files.clone();
+        for (location, version) in files {
+            if location.head().await.ok().as_ref() != Some(&version) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// An object that belongs to the header; what it takes is accounted for apart.
     async fn read_header(&self, key: &str) -> Result<Option<Bytes>> {
-        let bytes = self.read(key, MAX_DOCUMENT_BYTES).await?;
+        let location = self.locate(key)?;
+        // Before it is read: what is written meanwhile then shows.
+        let version = match self.is_local {
+            true => location.head().await.ok(),
+            false => None,
+        };
+        let bytes = read(&location, MAX_DOCUMENT_BYTES).await?;
+        let n_bytes = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         *self.cost.lock() += ReadCost {
-            bytes: bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            bytes: n_bytes,
             requests: 1,
             cached_blocks: 0,
         };
+        let mut seen = self.seen.lock();
+        seen.n_bytes += n_bytes;
+        seen.files
+            .extend(version.map(|version| (location, version)));
         Ok(bytes)
     }
 
@@ -325,6 +361,15 @@ impl Documents {
         value
             .map(Some)
             .map_err(|error| Error::unreadable(&self.root, key, error.to_string()))
+    }
+}
+
+/// An object of at most `limit` bytes; `None` where it is not there.
+pub(super) async fn read(location: &Location, limit: u64) -> Result<Option<Bytes>> {
+    match location.read(limit).await {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -10,13 +10,13 @@
 mod address;
 mod cf;
 mod documents;
+mod kept;
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use datacube_geo::{Affine, Crs, PixelWindow, Shape2d};
 use datacube_model::DType;
 use futures::{StreamExt, TryStreamExt};
@@ -24,6 +24,8 @@ use zarrs::array::{Array, ArrayMetadata, ArrayToBytesCodecTraits, CodecOptions};
 
 pub(crate) use address::Address;
 use documents::{ArrayDocument, Documents};
+pub(crate) use kept::Arrays;
+use kept::{Chunks, HeldChunk};
 
 use crate::buffer::PixelBuffer;
 use crate::error::{Error, Result};
@@ -47,6 +49,8 @@ pub(crate) struct ZarrReader {
     /// Sizes of a chunk, in the order of the dimensions.
     chunk: Vec<NonZeroU64>,
     info: RasterInfo,
+    /// Chunks that tasks share.
+    chunks: Chunks,
 }
 
 impl std::fmt::Debug for ZarrReader {
@@ -57,20 +61,34 @@ impl std::fmt::Debug for ZarrReader {
     }
 }
 
-/// What this reader puts into [`Blocks`]: chunk row and column, and the object,
-/// where there is one.
+/// What this reader puts into [`Blocks`]: chunk row and column, and the chunk.
 struct ZarrChunks {
     uri: String,
-    chunks: Vec<(usize, usize, Option<Bytes>)>,
+    chunks: Vec<(usize, usize, Arc<HeldChunk>)>,
 }
 
 impl ZarrReader {
     /// Opens the array at `address`; `signer` names who signs each object, if
-    /// anybody does.
+    /// anybody does. An array that `arrays` keeps is not read again.
     pub(crate) async fn open(
+        stores: &StoreRegistry,
+        address: &Address,
+        signer: Option<&str>,
+        arrays: &Arrays,
+    ) -> Result<Arc<Self>> {
+        let key = format!("{} {}", signer.unwrap_or_default(), address.uri);
+        arrays
+            .get(key, |chunks| {
+                Self::read(stores.clone(), address.clone(), signer, chunks)
+            })
+            .await
+    }
+
+    async fn read(
         stores: StoreRegistry,
         address: Address,
         signer: Option<&str>,
+        chunks: Chunks,
     ) -> Result<Self> {
         let uri = address.uri.clone();
         let documents = Documents::open(stores, &address.root, signer).await?;
@@ -120,6 +138,7 @@ impl ZarrReader {
             dtype,
             leading,
             chunk,
+            chunks,
         };
         reader.info.levels = vec![reader.level(shape, &document)];
         let n_bands = reader.leading.iter().product::<u64>();
@@ -245,7 +264,8 @@ impl ZarrReader {
             .collect()
     }
 
-    fn key(&self, band: u32, row: usize, col: usize) -> String {
+    /// Place of a chunk in the grid of chunks.
+    fn indices(&self, band: u32, row: usize, col: usize) -> Vec<u64> {
         let leading = self.leading_of(band);
         let mut indices: Vec<u64> = leading
             .iter()
@@ -253,7 +273,59 @@ impl ZarrReader {
             .map(|(at, size)| at / size.get())
             .collect();
         indices.extend([row as u64, col as u64]);
-        self.array.chunk_key(&indices).as_str().to_owned()
+        indices
+    }
+
+    /// The same as one number.
+    fn number(&self, indices: &[u64]) -> u64 {
+        let counts = self.array.shape().iter().zip(&self.chunk);
+        let counts = counts.map(|(size, chunk)| size.div_ceil(chunk.get()));
+        // Fewer chunks than pixels, and those are counted in 64 bits.
+        let step =
+            |number: u64, (at, count): (&u64, u64)| number.wrapping_mul(count).wrapping_add(*at);
+        indices.iter().zip(counts).fold(0, step)
+    }
+
+    /// Gets hold of a chunk; with what that took.
+    async fn hold(&self, band: u32, row: usize, col: usize) -> Result<(Arc<HeldChunk>, ReadCost)> {
+        let indices = self.indices(band, row, col);
+        let location = self
+            .documents
+            .locate(self.array.chunk_key(&indices).as_str())?;
+        let version = match location.is_local() {
+            true => location.head().await.ok(),
+            false => None,
+        };
+        let chunk = self.chunks.key(self.number(&indices), version.as_ref());
+        let chunk = self.chunks.hold(chunk);
+        let limit = self.most_stored();
+        let fetched = chunk.fetch(documents::read(&location, limit));
+        let cost = match fetched.await? {
+            Some(bytes) => ReadCost {
+                bytes,
+                requests: 1,
+                cached_blocks: 0,
+            },
+            None => ReadCost {
+                cached_blocks: 1,
+                ..ReadCost::default()
+            },
+        };
+        Ok((chunk, cost))
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.documents.is_local()
+    }
+
+    /// Whether the documents of a store on this machine are those that were read.
+    pub(crate) async fn is_unchanged(&self) -> bool {
+        self.documents.are_unchanged().await
+    }
+
+    /// Bytes of the documents that say what the array is.
+    pub(crate) fn document_bytes(&self) -> u64 {
+        self.documents.n_bytes()
     }
 
     fn check(&self, level: usize, band: u32, window: &PixelWindow) -> Result<()> {
@@ -301,24 +373,21 @@ impl RasterReader for ZarrReader {
     async fn fetch(&self, level: usize, band: u32, window: PixelWindow) -> Result<Blocks> {
         self.check(level, band, &window)?;
         let chunks = self.chunks_of(&window);
-        let fetched: Vec<(usize, usize, Option<Bytes>)> = futures::stream::iter(chunks)
+        let held: Vec<(usize, usize, (Arc<HeldChunk>, ReadCost))> = futures::stream::iter(chunks)
             .map(|(row, col)| async move {
-                let key = self.key(band, row, col);
-                let bytes = self.documents.read(&key, self.most_stored()).await?;
-                Ok::<_, Error>((row, col, bytes))
+                Ok::<_, Error>((row, col, self.hold(band, row, col).await?))
             })
             .buffered(PARALLEL_CHUNKS)
             .try_collect()
             .await?;
-        let n_bytes = fetched
-            .iter()
-            .map(|(.., bytes)| bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            .sum();
-        let cost = ReadCost {
-            bytes: n_bytes,
-            requests: fetched.len() as u64,
-            cached_blocks: 0,
-        };
+        let mut cost = ReadCost::default();
+        let mut n_bytes = 0;
+        let mut fetched = Vec::with_capacity(held.len());
+        for (row, col, (chunk, read)) in held {
+            cost += read;
+            n_bytes += chunk.memory_bytes();
+            fetched.push((row, col, chunk));
+        }
         let payload = ZarrChunks {
             uri: self.info.uri.clone(),
             chunks: fetched,
@@ -356,8 +425,9 @@ impl RasterReader for ZarrReader {
         }
         let [height, width] = self.chunk_sides();
         let step = self.step_in_chunk(band) * height * width * size;
-        for (row, col, stored) in &payload.chunks {
-            let Some(stored) = stored else { continue };
+        let steps = self.chunk.iter().rev().skip(2).map(|side| side.get());
+        let has_steps = steps.product::<u64>() > 1;
+        for (row, col, held) in &payload.chunks {
             let chunk = PixelWindow {
                 rows: row * height..(row + 1) * height,
                 cols: col * width..(col + 1) * width,
@@ -366,7 +436,13 @@ impl RasterReader for ZarrReader {
             if part.is_empty() {
                 continue;
             }
-            let pixels = self.decode_chunk(stored, &format!("chunk ({row}, {col})"))?;
+            let inside = chunk.intersect(&PixelWindow::full(self.info.shape));
+            let is_shared = has_steps || !blocks.window().contains(&inside);
+            let pixels = self.chunks.pixels(held, is_shared, |stored| {
+                let pixels = self.decode_chunk(stored, &format!("chunk ({row}, {col})"))?;
+                Ok(Arc::from(&*pixels))
+            })?;
+            let Some(pixels) = pixels else { continue };
             for row in part.rows.clone() {
                 let from = (row - chunk.rows.start) * width + part.cols.start - chunk.cols.start;
                 let to = (row - window.rows.start) * window.cols.len() + part.cols.start
@@ -381,12 +457,18 @@ impl RasterReader for ZarrReader {
 
     fn project(&self, level: usize, band: u32, window: PixelWindow) -> Result<ReadCost> {
         self.check(level, band, &window)?;
-        let n_chunks = self.chunks_of(&window).len() as u64;
+        let chunks = self.chunks_of(&window).into_iter();
+        // Of a file of this machine only its version tells whether it is kept.
+        let is_kept = |&(row, col): &(usize, usize)| {
+            let number = self.number(&self.indices(band, row, col));
+            !self.is_local() && self.chunks.has(&self.chunks.key(number, None))
+        };
+        let (kept, wanted): (Vec<_>, Vec<_>) = chunks.partition(is_kept);
         Ok(ReadCost {
             // As if nothing were compressed: no metadata says.
-            bytes: n_chunks * self.chunk_bytes(),
-            requests: n_chunks,
-            cached_blocks: 0,
+            bytes: wanted.len() as u64 * self.chunk_bytes(),
+            requests: wanted.len() as u64,
+            cached_blocks: kept.len() as u64,
         })
     }
 }
