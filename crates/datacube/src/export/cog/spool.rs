@@ -2,10 +2,12 @@
 //!
 //! Blocks are appended to a file in the part of the result, and the journal of the
 //! part notes each of them with its place and checksum. Blocks of an earlier run
-//! are taken over if the checksums agree. Memory holds 16 bytes for each block.
+//! are taken over if the checksums agree. Memory holds 16 bytes for each block. A lock is held
+//! while a place in the file is given out or looked up, and not while bytes are written
+//! or read: threads that make overviews do not wait for each other's disk.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -23,8 +25,7 @@ struct Extent {
 }
 
 #[derive(Debug)]
-struct Inner {
-    file: File,
+struct Places {
     end: u64,
     extents: Vec<Option<Extent>>,
 }
@@ -32,7 +33,8 @@ struct Inner {
 /// Encoded blocks, each known by a number from 0 to `n_blocks - 1`.
 #[derive(Debug)]
 pub(super) struct Spool {
-    inner: Mutex<Inner>,
+    file: File,
+    places: Mutex<Places>,
     part: Part,
     path: PathBuf,
 }
@@ -47,7 +49,7 @@ impl Spool {
         n_blocks: usize,
     ) -> Result<Self> {
         let failed = || Error::io("read what was written of", path);
-        let mut file = File::options()
+        let file = File::options()
             .read(true)
             .write(true)
             .create(true)
@@ -75,17 +77,15 @@ impl Spool {
                 continue;
             };
             let mut encoded = vec![0; size as usize];
-            file.seek(SeekFrom::Start(offset))
-                .and_then(|_| file.read_exact(&mut encoded))
-                .map_err(failed())?;
+            read_at(&file, &mut encoded, offset).map_err(failed())?;
             if u64::from(libdeflater::crc32(&encoded)) == checksum {
                 *extent = Some(Extent { offset, len: size });
                 end = end.max(after);
             }
         }
-        let inner = Mutex::new(Inner { file, end, extents });
         Ok(Spool {
-            inner,
+            file,
+            places: Mutex::new(Places { end, extents }),
             part,
             path: path.to_owned(),
         })
@@ -99,16 +99,16 @@ impl Spool {
             )
         })?;
         let checksum = u64::from(libdeflater::crc32(encoded));
-        let mut inner = self.lock();
-        let offset = inner.end;
-        inner
-            .file
-            .seek(SeekFrom::Start(offset))
-            .and_then(|_| inner.file.write_all(encoded))
+        let offset = {
+            let mut places = self.lock();
+            let offset = places.end;
+            places.end += u64::from(len);
+            offset
+        };
+        write_at(&self.file, encoded, offset)
             .map_err(Error::io("write a temporary file for", &self.path))?;
-        inner.end += u64::from(len);
-        inner.extents[block] = Some(Extent { offset, len });
-        drop(inner);
+        // Only now: a block that has a place can be read.
+        self.lock().extents[block] = Some(Extent { offset, len });
         self.part
             .note(&[block as u64, offset, u64::from(len), checksum])
     }
@@ -120,21 +120,15 @@ impl Spool {
 
     /// The bytes of a block that was put.
     pub(super) fn get(&self, block: usize) -> Result<Vec<u8>> {
-        let mut inner = self.lock();
-        let Extent { offset, len } = inner.extents[block].expect("only finished blocks are read");
+        let Extent { offset, len } = self.extent(block);
         let mut encoded = vec![0; len as usize];
-        inner
-            .file
-            .seek(SeekFrom::Start(offset))
-            .and_then(|_| inner.file.read_exact(&mut encoded))
+        read_at(&self.file, &mut encoded, offset)
             .map_err(Error::io("read a temporary file for", &self.path))?;
         Ok(encoded)
     }
 
     pub(super) fn len_of(&self, block: usize) -> u32 {
-        self.lock().extents[block]
-            .expect("only finished blocks are asked for")
-            .len
+        self.extent(block).len
     }
 
     /// The part, for the file that is made of the blocks.
@@ -147,8 +141,52 @@ impl Spool {
         self.part.join(name)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        // A panic elsewhere leaves at worst an unused stretch of the file.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn extent(&self, block: usize) -> Extent {
+        self.lock().extents[block].expect("only finished blocks are asked for")
     }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Places> {
+        // A panic elsewhere leaves at worst an unused stretch of the file.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !bytes.is_empty() {
+        match file.seek_write(bytes, offset)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            n => {
+                bytes = &bytes[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !bytes.is_empty() {
+        match file.seek_read(bytes, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                bytes = &mut bytes[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
 }
