@@ -2,7 +2,8 @@
 //!
 //! Blocks are appended to a file in the part of the result, and the journal of the
 //! part notes each of them with its place and checksum. Blocks of an earlier run
-//! are taken over if the checksums agree. Memory holds 16 bytes for each block. A lock is held
+//! are taken over if the checksums agree. Memory holds 16 bytes for each
+//! block. A lock is held
 //! while a place in the file is given out or looked up, and not while bytes are written
 //! or read: threads that make overviews do not wait for each other's disk.
 
