@@ -25,11 +25,12 @@ use std::time::{Duration, Instant};
 
 use datacube_index::testing::{Scene, product_of};
 use datacube_index::{
-    AddOptions, AddOutcome, EmbeddedIndex, Index, InitOptions, OpenOptions, PostgisIndex, Query,
+    AddOptions, AddOutcome, EmbeddedIndex, Index, InitOptions, OpenOptions, Outline, PostgisIndex,
+    Query,
 };
 use datacube_model::{Dataset, MetadataType};
 use datacube_testkit::Cluster;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 /// As in the `datacube` command.
 #[cfg(not(target_env = "msvc"))]
@@ -204,6 +205,19 @@ async fn measure(n_datasets: u64, index: &dyn Index, size: impl Fn() -> u64) -> 
         "  stream of everything {rate:>9.0} / s   (peak memory {before:.0} MB before the searches, \
          {:.0} MB after)",
         peak_memory_mb()
+    );
+    let started = Instant::now();
+    let outlines: Vec<Outline> = index
+        .outlines(&query)
+        .try_collect()
+        .await
+        .expect("it reads");
+    assert_eq!(outlines.len() as u64, n_datasets);
+    let took = started.elapsed();
+    println!(
+        "  outlines of everything {:>7.0} / s   ({:.2} s)",
+        per_second(n_datasets, took),
+        took.as_secs_f64()
     );
     figures
 }
