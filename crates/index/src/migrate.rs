@@ -34,15 +34,13 @@ pub(crate) fn current_version() -> i64 {
 
 /// Looks at a file without changing it.
 pub(crate) async fn contents(connection: &mut SqliteConnection) -> sqlx::Result<Contents> {
-    let application: i64 = sqlx::query_scalar("PRAGMA application_id")
-        .fetch_one(&mut *connection)
-        .await?;
-    let version: i64 = sqlx::query_scalar("PRAGMA user_version")
-        .fetch_one(&mut *connection)
-        .await?;
-    let n_tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(connection)
-        .await?;
+    // One statement sees one moment: another process may be making the index.
+    let (application, version, n_tables): (i64, i64, i64) = sqlx::query_as(
+        "SELECT a.application_id, u.user_version, (SELECT count(*) FROM sqlite_schema) \
+         FROM pragma_application_id AS a, pragma_user_version AS u",
+    )
+    .fetch_one(connection)
+    .await?;
     Ok(match (application, n_tables) {
         (APPLICATION_ID, 1..) => Contents::Index(version),
         (0 | APPLICATION_ID, 0) => Contents::Empty,

@@ -206,15 +206,9 @@ impl Error {
         }
     }
 
-    /// Whether a store refused the request for good.
-    pub(crate) fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Error::Store {
-                transient: false,
-                ..
-            }
-        )
+    /// Whether the store refuses the credentials.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Error::Denied { .. })
     }
 
     /// Whether the file or request uses something that is not built.

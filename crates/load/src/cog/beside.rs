@@ -161,7 +161,7 @@ impl Beside {
             Ok(file) => Ok(Some(file)),
             // A store that does not let names be listed refuses those that are not
             // there.
-            Err(error) if error.is_not_found() || error.is_refusal() => {
+            Err(error) if error.is_not_found() || error.is_denied() => {
                 self.vain.fetch_add(1, Ordering::Relaxed);
                 Ok(None)
             }
