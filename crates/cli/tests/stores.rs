@@ -216,7 +216,7 @@ fn shared_key(asked: &Asked, account: &str, key: &[u8]) -> String {
         "0" => "",
         length => length,
     };
-    let mut text = vec![
+    let mut text = [
         asked.method.as_str(),
         asked.header("content-encoding"),
         asked.header("content-language"),
