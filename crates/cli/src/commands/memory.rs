@@ -17,9 +17,9 @@ pub(crate) struct Memory {
 impl Memory {
     /// What the program takes before it reads anything, and what the allocator
     /// does not give back at once.
-    const PROGRAM: u64 = 64 << 20;
+    const PROGRAM: u64 = 96 << 20;
     /// With less there is not enough for one chunk of the usual size.
-    const LEAST: u64 = 128 << 20;
+    const LEAST: u64 = 160 << 20;
 
     /// # Errors
     /// A limit that is none, or too small for anything.
