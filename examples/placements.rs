@@ -46,14 +46,17 @@ fn measure(
         .resolution(30.0)
         .resampling([("qa_pixel", "nearest"), ("*", "bilinear")])
         .group_by("solar_day");
-    let start = Instant::now();
+    // The stores are those of the process.
+    let read = || {
+        let hosts = dc.store_stats().hosts;
+        let each = hosts.values().map(|host| (host.requests, host.bytes));
+        each.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    };
+    let (before, start) = (read(), Instant::now());
     let found = way(&dc, options)?;
     let seconds = start.elapsed().as_secs_f64();
-    let (mut requests, mut bytes) = (0, 0);
-    for host in dc.store_stats().hosts.values() {
-        requests += host.requests;
-        bytes += host.bytes;
-    }
+    let after = read();
+    let (requests, bytes) = (after.0 - before.0, after.1 - before.1);
     println!(
         "{name:<36} {seconds:7.3} s  {requests:5} requests  {:7.2} MiB",
         bytes as f64 / f64::from(1 << 20)
