@@ -105,6 +105,26 @@ fn a_document_is_read_when_a_chunk_needs_it() {
     assert!(message.contains("load anew"), "{message}");
 }
 
+/// Loads of the same datasets whose files are elsewhere are not one load.
+#[test]
+fn addresses_that_are_changed_make_another_load() {
+    let (_folder, dc) = tiny::open();
+    let options = options()
+        .measurements(["red"])
+        .documents(Documents::AsNeeded)
+        .chunks([("time", 1)]);
+    let moved = |name: &'static str| {
+        let moved = options
+            .clone()
+            .patch_url_with(move |_, uri| Ok(uri.replace("red.tif", name)));
+        load(&dc, moved).get("red").expect("a variable").clone()
+    };
+    let change = moved("nir.tif") - moved("red.tif");
+    let change = change.astype(DType::Float64).compute().expect("computed");
+    let change = change.to_vec::<f64>().expect("pixels");
+    assert!(change.iter().any(|&value| value != 0.0));
+}
+
 #[test]
 fn what_documents_alone_can_tell_is_refused() {
     let (_folder, dc) = tiny::open();

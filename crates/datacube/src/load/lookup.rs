@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datacube_compute::Cube;
 use datacube_geo::{GeoBox, PixelWindow};
-use datacube_index::{Index, Outline, Query};
+use datacube_index::{Index, Outline};
 use datacube_load::{BoxError, Cover, Loader, Scene, SceneCatalog};
 use datacube_model::{Dataset, Product};
 use futures::TryStreamExt;
@@ -32,7 +32,7 @@ use crate::runtime;
 use crate::{Error, Result};
 
 /// From so many datasets on, documents are looked up where that can be.
-const LOOK_UP_FROM: usize = 20_000;
+const LOOK_UP_FROM: u64 = 20_000;
 
 /// Scenes whose files are kept, of about a kilobyte each.
 const SCENES_KEPT: NonZeroUsize = NonZeroUsize::new(32_768).expect("it is not zero");
@@ -92,7 +92,7 @@ pub(super) async fn plan(
     let index: &dyn Index = &***opened;
     let query = without_extra_dimensions(&options.query, product);
     let query = index_query(&query, region.as_ref())?;
-    if !is_wanted && !has_many(index, &query).await? {
+    if !is_wanted && index.count(&query).await? < LOOK_UP_FROM {
         return Ok(None);
     }
     let outlines: Vec<Outline> = index.outlines(&query).try_collect().await?;
@@ -147,11 +147,6 @@ fn obstacle(options: &LoadOptions) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-async fn has_many(index: &dyn Index, query: &Query) -> Result<bool> {
-    let n = index.count(query).await?;
-    Ok(n >= LOOK_UP_FROM as u64)
 }
 
 /// What the datasets are grouped by. Where a box cannot tell the solar day the
@@ -291,6 +286,10 @@ impl SceneCatalog for IndexCatalog {
         digest.update(self.opened.url());
         digest.update(self.product.name());
         digest.update(format!("{:?}", self.options.measurements));
+        // A function is the same only as itself.
+        let patch = self.options.patch_url_with.as_ref();
+        let patch = patch.map_or(0, |patch| Arc::as_ptr(&patch.0).cast::<()>().addr());
+        digest.update(patch.to_le_bytes());
         for id in &self.ids {
             digest.update(id.as_bytes());
         }

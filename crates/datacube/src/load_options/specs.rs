@@ -196,9 +196,8 @@ pub enum Documents {
     /// Before the load is planned: what is wrong with a document is told at once.
     AtOnce,
     /// As chunks need them: the load holds when and where its datasets are, asks the
-    /// index for those that a chunk may need, and forgets what it read long ago. So a
-    /// cube of a million datasets takes seconds to open, and some hundred bytes for
-    /// each.
+    /// index for those that a chunk may need, and forgets what it read long ago. So
+    /// memory goes with what is computed and not with what there is.
     ///
     /// Nothing of the result may depend on documents: the grid has to be told (by
     /// `like`, or a region, a CRS and a pixel size; pixel edges are at multiples of it

@@ -34,6 +34,7 @@ pub use options::{
     AddOptions, DeleteOptions, InitOptions, LineageOptions, LocationPolicy, PurgeOptions,
     UpdateDatasetOptions, UpdateOptions,
 };
+pub(crate) use outcomes::OutlineRow;
 pub use outcomes::{
     AddOutcome, Added, ArchiveReport, DeleteOutcome, Duplicates, IndexInfo, InitOutcome,
     LineageReport, Outline, PurgeReport, UpdateOutcome, Updated, User,
@@ -347,8 +348,7 @@ pub trait Index: Debug + Send + Sync {
     }
 
     /// When and where each dataset is that [`Index::search`] would give, in that
-    /// order. No document is read where the index knows it without: a million
-    /// datasets take seconds, and each some tens of bytes.
+    /// order. No document is read where the index knows it without.
     fn outlines<'a>(&'a self, query: &Query) -> BoxStream<'a, Result<Outline>> {
         defaults::outlines(self, query)
     }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::footprint::{Footprint, LonLatBox};
+use crate::time_range::from_micros;
 
 /// When and where a dataset is, as an index knows it without its document.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,8 +26,31 @@ pub struct Outline {
     pub bounds: Option<BoundingBox>,
 }
 
+/// An outline as the tables have it: id, middle of the time range in microseconds,
+/// west, south, east, north.
+pub(crate) type OutlineRow = (
+    Uuid,
+    i64,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+);
+
 impl Outline {
-    pub(crate) fn new(id: Uuid, center_time: Timestamp, bounds: Option<LonLatBox>) -> Self {
+    pub(crate) fn of_row((id, center_us, west, south, east, north): OutlineRow) -> Self {
+        let bounds = || {
+            Some(LonLatBox {
+                west: west?,
+                south: south?,
+                east: east?,
+                north: north?,
+            })
+        };
+        Outline::new(id, from_micros(center_us), bounds())
+    }
+
+    fn new(id: Uuid, center_time: Timestamp, bounds: Option<LonLatBox>) -> Self {
         Outline {
             id,
             center_time,

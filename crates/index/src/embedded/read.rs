@@ -9,9 +9,8 @@ use uuid::Uuid;
 
 use super::EmbeddedIndex;
 use super::definitions::Definitions;
-use crate::catalog::Outline;
+use crate::catalog::{Outline, OutlineRow};
 use crate::error::{Error, Result};
-use crate::footprint::LonLatBox;
 use crate::time_range::from_micros;
 
 /// Ids or keys of one statement.
@@ -23,16 +22,6 @@ const FEW: usize = 8;
 
 /// Key, product, archived, indexed, document, locations.
 type DatasetRow = (i64, i64, Option<i64>, i64, String, String);
-
-/// Id, middle of the time range, west, south, east, north.
-type OutlineRow = (
-    Uuid,
-    i64,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-);
 
 /// Ids as a JSON list of hexadecimal texts, for `unhex`.
 pub(super) fn hex_list<'a>(ids: impl IntoIterator<Item = &'a Uuid>) -> String {
@@ -179,18 +168,7 @@ impl EmbeddedIndex {
         .fetch_all(&mut *connection)
         .await
         .map_err(self.place.failed("read datasets"))?;
-        let outline = |(id, center_us, west, south, east, north): OutlineRow| {
-            let bounds = || {
-                Some(LonLatBox {
-                    west: west?,
-                    south: south?,
-                    east: east?,
-                    north: north?,
-                })
-            };
-            Outline::new(id, from_micros(center_us), bounds())
-        };
-        Ok(rows.into_iter().map(outline).collect())
+        Ok(rows.into_iter().map(Outline::of_row).collect())
     }
 
     async fn rows_of(

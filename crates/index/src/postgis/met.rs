@@ -12,11 +12,10 @@ use uuid::Uuid;
 
 use super::types::{Json, Outline as Shape};
 use super::{PostgisIndex, Session, retried};
-use crate::catalog::Outline;
+use crate::catalog::{Outline, OutlineRow};
 use crate::columns::{Column, Key};
 use crate::error::{Error, Result};
 use crate::fields::{FieldClass, class_in};
-use crate::footprint::LonLatBox;
 use crate::record::{IndexedValue, Record, sortable};
 use crate::time_range::{from_micros, micros};
 
@@ -137,16 +136,6 @@ impl FromRow<'_, PgRow> for OwnRow {
     }
 }
 
-/// Id, middle of the time range, west, south, east, north.
-type OutlineRow = (
-    Uuid,
-    i64,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-);
-
 /// The first active location of `d`.
 const URI: &str = "(CASE WHEN EXISTS (SELECT FROM datacube.location AS l WHERE l.dataset = d.id) \
     THEN (SELECT l.uri FROM datacube.location AS l \
@@ -220,17 +209,8 @@ impl PostgisIndex {
                 .bind(ids)
                 .fetch_all(&mut *connection)
             })?;
-            for (id, center_us, west, south, east, north) in rows {
-                let bounds = || {
-                    Some(LonLatBox {
-                        west: west?,
-                        south: south?,
-                        east: east?,
-                        north: north?,
-                    })
-                };
-                found.insert(id, Outline::new(id, from_micros(center_us), bounds()));
-            }
+            let outlines = rows.into_iter().map(Outline::of_row);
+            found.extend(outlines.map(|outline| (outline.id, outline)));
         }
         let is_stranger = |id: &&Uuid| !found.contains_key(*id);
         let strangers: Vec<Uuid> = ids.iter().filter(is_stranger).copied().collect();

@@ -9,8 +9,8 @@ use crate::error::BoxError;
 
 /// Knows the files of an archive's scenes, which the archive then does not hold.
 ///
-/// A million documents take minutes to read and more memory than there is, and a
-/// chunk needs a few. An archive of such scenes holds where they lie and when they
+/// Documents of very many datasets take more memory than there is, and a chunk needs
+/// a few. An archive of such scenes holds where they lie and when they
 /// were taken, finds those that a chunk may need, and asks for their files as the
 /// chunk is fetched.
 ///
