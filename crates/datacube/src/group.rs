@@ -6,12 +6,11 @@
 //! at the scene brings what belongs together onto one calendar day.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
 use datacube_model::Dataset;
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::Offset};
 
 use crate::{Error, Result};
 
@@ -145,7 +144,7 @@ pub fn solar_day(instant: Timestamp, longitude: f64) -> Date {
     #[allow(clippy::cast_possible_truncation, reason = "a float cast saturates")]
     let offset = SignedDuration::from_secs((longitude * 240.0) as i64);
     let shifted = instant.checked_add(offset).unwrap_or(instant);
-    shifted.to_zoned(TimeZone::UTC).date()
+    Offset::UTC.to_datetime(shifted).date()
 }
 
 /// The time steps that `keys` make, sorted by label; members in fuse order.
@@ -171,54 +170,122 @@ pub fn group_datasets(
             (a.instant, &a.id).cmp(&(b.instant, &b.id))
         });
     }
-    let unknown = |key: &GroupKey, problem: String| Error::Option {
-        option: "group_by",
-        problem: format!("dataset {} {problem}", key.id),
-    };
-    let mut groups: Vec<Group> = Vec::new();
-    // Where the group of each key is, by what makes the key's group.
-    let mut places: HashMap<GroupName<'_>, usize> = HashMap::new();
+    let mut grouping = Grouping::new(group_by);
     for position in sorted {
         let key = &keys[position];
-        let name = match group_by {
-            GroupBy::None => GroupName::Position(position),
-            GroupBy::Time => GroupName::Instant(key.instant),
-            GroupBy::SolarDay => GroupName::Day(solar_day(
-                key.instant,
-                key.longitude.ok_or_else(|| {
-                    let problem = "has no footprint, so its solar day is not known; group by \
-                                   `time` or `none`";
-                    unknown(key, problem.into())
-                })?,
-            )),
-            GroupBy::Property(_) | GroupBy::Function(_) => {
-                GroupName::Value(key.value.as_deref().ok_or_else(|| {
-                    let problem = format!(
-                        "has no property `{group_by}`; choose time, solar_day or none, or a \
-                         property that all have"
-                    );
-                    unknown(key, problem)
-                })?)
-            }
-        };
-        match places.entry(name) {
-            Entry::Occupied(place) => groups[*place.get()].members.push(position),
-            Entry::Vacant(place) => {
-                place.insert(groups.len());
-                groups.push(Group {
-                    label: key.instant,
-                    members: vec![position],
-                });
+        let name = grouping.name(position, key.instant, key.longitude, key.value.as_deref());
+        grouping.push(position, key.instant, name.map_err(|why| why.of(&key.id))?);
+    }
+    Ok(grouping.finish())
+}
+
+/// Time steps in the making, of datasets that come one by one.
+#[derive(Debug)]
+pub(crate) struct Grouping<'k> {
+    group_by: &'k GroupBy,
+    groups: Vec<Group>,
+    /// Where the group of each name is.
+    places: HashMap<GroupName<'k>, usize>,
+    /// Neighbours in time are mostly of one group.
+    latest: Option<(GroupName<'k>, usize)>,
+}
+
+/// Why it is not known what a dataset is grouped by.
+#[derive(Debug)]
+pub(crate) struct Ungrouped(String);
+
+impl Ungrouped {
+    pub(crate) fn of(self, id: &dyn fmt::Display) -> Error {
+        Error::Option {
+            option: "group_by",
+            problem: format!("dataset {id} {}", self.0),
+        }
+    }
+}
+
+impl<'k> Grouping<'k> {
+    pub(crate) fn new(group_by: &'k GroupBy) -> Self {
+        Grouping {
+            group_by,
+            groups: Vec::new(),
+            places: HashMap::new(),
+            latest: None,
+        }
+    }
+
+    /// The group that a dataset is of.
+    pub(crate) fn name(
+        &self,
+        position: usize,
+        instant: Timestamp,
+        longitude: Option<f64>,
+        value: Option<&'k str>,
+    ) -> std::result::Result<GroupName<'k>, Ungrouped> {
+        match self.group_by {
+            GroupBy::None => Ok(GroupName::Position(position)),
+            GroupBy::Time => Ok(GroupName::Instant(instant)),
+            GroupBy::SolarDay => match longitude {
+                Some(longitude) => Ok(GroupName::Day(solar_day(instant, longitude))),
+                None => Err(Ungrouped(
+                    "has no footprint, so its solar day is not known; group by `time` or `none`"
+                        .into(),
+                )),
+            },
+            by @ (GroupBy::Property(_) | GroupBy::Function(_)) => {
+                value.map(GroupName::Value).ok_or_else(|| {
+                    Ungrouped(format!(
+                        "has no property `{by}`; choose time, solar_day or none, or a property \
+                         that all have"
+                    ))
+                })
             }
         }
     }
-    groups.sort_by_key(|group| group.label);
-    Ok(groups)
+
+    /// Puts a dataset after those of its group.
+    pub(crate) fn push(&mut self, position: usize, instant: Timestamp, name: GroupName<'k>) {
+        let place = self.place(name, instant);
+        self.groups[place].members.push(position);
+    }
+
+    /// Puts a dataset where it belongs in its group, where positions are in the order of
+    /// time.
+    pub(crate) fn insert(&mut self, position: usize, instant: Timestamp, name: GroupName<'k>) {
+        let place = self.place(name, instant);
+        let group = &mut self.groups[place];
+        let at = group.members.partition_point(|&other| other < position);
+        group.members.insert(at, position);
+        group.label = group.label.min(instant);
+    }
+
+    /// The place of a group, which is labelled `instant` if it is new.
+    fn place(&mut self, name: GroupName<'k>, instant: Timestamp) -> usize {
+        if let Some((known, place)) = self.latest
+            && known == name
+        {
+            return place;
+        }
+        let place = *self.places.entry(name).or_insert(self.groups.len());
+        if place == self.groups.len() {
+            self.groups.push(Group {
+                label: instant,
+                members: Vec::new(),
+            });
+        }
+        self.latest = Some((name, place));
+        place
+    }
+
+    /// The time steps, sorted by label.
+    pub(crate) fn finish(mut self) -> Vec<Group> {
+        self.groups.sort_by_key(|group| group.label);
+        self.groups
+    }
 }
 
 /// What the members of a group share.
-#[derive(PartialEq, Eq, Hash)]
-enum GroupName<'a> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum GroupName<'a> {
     Position(usize),
     Instant(Timestamp),
     Day(Date),
@@ -254,6 +321,35 @@ mod tests {
         ];
         assert_eq!(members(&keys, GroupBy::SolarDay), [vec![1, 0], vec![2]]);
         assert_eq!(members(&keys, GroupBy::Time), [vec![1], vec![0], vec![2]]);
+    }
+
+    #[test]
+    fn what_comes_late_goes_where_it_belongs() {
+        let keys: Vec<GroupKey> = (0..60_u32)
+            .map(|n| {
+                let (day, hour, minute) = (4 + n / 20, n % 20 + 4, n % 3);
+                let time = format!("2020-02-{day:02}T{hour:02}:{minute:02}:00Z");
+                key(&time, 143.0, n.into())
+            })
+            .collect();
+        let by = GroupBy::SolarDay;
+        let expected = group_datasets(&keys, &by, FuseOrder::TimeThenId).expect("grouped");
+        for every in [2, 3, 7, 60] {
+            let mut grouping = Grouping::new(&by);
+            let is_late = |position: usize| position % every == 0;
+            for late in [false, true] {
+                for (position, key) in keys.iter().enumerate() {
+                    let name = grouping.name(position, key.instant, key.longitude, None);
+                    let name = name.expect("it has a longitude");
+                    match (is_late(position), late) {
+                        (true, true) => grouping.insert(position, key.instant, name),
+                        (false, false) => grouping.push(position, key.instant, name),
+                        _ => {}
+                    }
+                }
+            }
+            assert_eq!(grouping.finish(), expected, "every {every}");
+        }
     }
 
     #[test]

@@ -16,8 +16,11 @@ use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
 
-/// What the second migration did, undone.
+/// What the later migrations did, undone.
 const BACK_TO_FIRST: &str = "
+    DROP INDEX dataset_product_order;
+    CREATE INDEX dataset_product_order
+        ON dataset (product, center_us, id, begin_us, end_us, archived_us);
     DROP TABLE lineage;
     DROP TABLE home;
     DROP INDEX location_uri;

@@ -23,7 +23,7 @@ use crate::places::{self, Found, ItemRules, SourceOptions, Unmatched};
 use crate::{Error, Result};
 
 /// Files that are read, and datasets that are written, at once.
-const BATCH: usize = 1000;
+const BATCH: usize = 2000;
 
 /// Which products documents may belong to, and how they are added.
 #[derive(Debug, Clone, Default)]

@@ -116,7 +116,7 @@ fn cover(grids: &[Option<GeoBox>], entry: &Entry, output: &GeoBox) -> Cover {
             .skip(1)
             .try_fold(first.clone(), |all, grid| around(all, grid.as_ref()?))
     {
-        return Cover::Grid(grid);
+        return Cover::Grid(Box::new(grid));
     }
     let window = grids.iter().map(|grid| match grid {
         Some(grid) => coverage_window(grid, output),

@@ -15,6 +15,7 @@ use datacube_index::{Index, Outline};
 use datacube_load::{BoxError, Cover, Loader, Scene, SceneCatalog};
 use datacube_model::{Dataset, Product};
 use futures::TryStreamExt;
+use jiff::Timestamp;
 use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -24,7 +25,7 @@ use super::archive;
 use super::bands::{Variable, resolve_variables};
 use super::entry::Entry;
 use super::{cube, index_query, plan_geobox, region_query, without_extra_dimensions};
-use crate::group::{FuseOrder, GroupBy, GroupKey, group_datasets, solar_day};
+use crate::group::{GroupBy, Grouping, solar_day};
 use crate::load_options::{Convention, Documents, LoadOptions, WithProperties};
 use crate::opened::Opened;
 use crate::region::resolve_region;
@@ -32,7 +33,7 @@ use crate::runtime;
 use crate::{Error, Result};
 
 /// From so many datasets on, documents are looked up where that can be.
-const LOOK_UP_FROM: u64 = 20_000;
+const LOOK_UP_FROM: usize = 20_000;
 
 /// Scenes whose files are kept, of about a kilobyte each.
 const SCENES_KEPT: NonZeroUsize = NonZeroUsize::new(32_768).expect("it is not zero");
@@ -92,20 +93,28 @@ pub(super) async fn plan(
     let index: &dyn Index = &***opened;
     let query = without_extra_dimensions(&options.query, product);
     let query = index_query(&query, region.as_ref())?;
-    if !is_wanted && index.count(&query).await? < LOOK_UP_FROM {
-        return Ok(None);
-    }
-    let outlines: Vec<Outline> = index.outlines(&query).try_collect().await?;
-    if outlines.is_empty() {
-        // Told with what there is instead.
+    // Those within an area are counted one by one: no further than needed.
+    let some = query.clone().limit(LOOK_UP_FROM);
+    if !is_wanted && index.count(&some).await? < LOOK_UP_FROM as u64 {
         return Ok(None);
     }
     let group_by = options.group_by.clone().unwrap_or_default();
-    let keys = group_keys(index, &outlines, &group_by).await?;
-    let groups = group_datasets(&keys, &group_by, FuseOrder::TimeThenId)?;
-    drop(keys);
     let mut builder = archive::begin(geobox.clone(), &variables, options, loader.stores())?;
-    for outline in &outlines {
+    // Millions of them: each is looked at once, while the index goes on, and what is
+    // kept of it is little.
+    let mut grouping = Grouping::new(&group_by);
+    let (mut ids, mut unsure) = (Vec::new(), Vec::new());
+    // In the order of time and id, which is that of fusing.
+    let mut outlines = index.outlines(&query);
+    while let Some(outline) = outlines.try_next().await? {
+        let position = ids.len();
+        ids.push(outline.id);
+        let by_day = matches!(group_by, GroupBy::SolarDay);
+        let longitude = by_day.then(|| sure_longitude(&outline)).flatten();
+        match grouping.name(position, outline.center_time, longitude, None) {
+            Ok(name) => grouping.push(position, outline.center_time, name),
+            Err(_) => unsure.push((position, outline.center_time)),
+        }
         let cover = match outline.bounds {
             Some(bounds) => Cover::LonLat(bounds),
             None => Cover::Window(PixelWindow::full(geobox.shape())),
@@ -115,13 +124,20 @@ pub(super) async fn plan(
             sources: Arc::default(),
         });
     }
+    drop(outlines);
+    if ids.is_empty() {
+        // Told with what there is instead.
+        return Ok(None);
+    }
+    ask_documents(index, &ids, &unsure, &mut grouping).await?;
+    let groups = grouping.finish();
     archive::add_planes(&mut builder, &groups);
     builder.catalog(Arc::new(IndexCatalog {
         opened: Arc::clone(opened),
         product: Arc::clone(product),
         options: options.clone(),
         output: geobox,
-        ids: outlines.iter().map(|outline| outline.id).collect(),
+        ids,
         known: Mutex::new(LruCache::new(SCENES_KEPT)),
     }));
     let archive = builder.build()?;
@@ -149,36 +165,24 @@ fn obstacle(options: &LoadOptions) -> Option<&'static str> {
     }
 }
 
-/// What the datasets are grouped by. Where a box cannot tell the solar day the
-/// document is asked.
-async fn group_keys(
+/// Groups datasets of which a box cannot tell the solar day by what their documents say.
+async fn ask_documents(
     index: &dyn Index,
-    outlines: &[Outline],
-    group_by: &GroupBy,
-) -> Result<Vec<GroupKey>> {
-    let by_day = matches!(group_by, GroupBy::SolarDay);
-    let mut keys: Vec<GroupKey> = Vec::with_capacity(outlines.len());
-    let mut unsure = Vec::new();
-    for (at, outline) in outlines.iter().enumerate() {
-        let longitude = by_day.then(|| sure_longitude(outline)).flatten();
-        if by_day && longitude.is_none() {
-            unsure.push(at);
-        }
-        keys.push(GroupKey {
-            instant: outline.center_time,
-            longitude,
-            id: outline.id.to_string(),
-            value: None,
-        });
-    }
+    ids: &[Uuid],
+    unsure: &[(usize, Timestamp)],
+    grouping: &mut Grouping<'_>,
+) -> Result<()> {
     for batch in unsure.chunks(BATCH) {
-        let ids: Vec<Uuid> = batch.iter().map(|&at| outlines[at].id).collect();
-        let datasets = index.datasets(&ids).await?;
-        for (&at, dataset) in batch.iter().zip(datasets) {
-            keys[at].longitude = dataset.and_then(|dataset| dataset.mid_longitude());
+        let wanted: Vec<Uuid> = batch.iter().map(|&(position, _)| ids[position]).collect();
+        let datasets = index.datasets(&wanted).await?;
+        for (&(position, instant), dataset) in batch.iter().zip(datasets) {
+            let longitude = dataset.and_then(|dataset| dataset.mid_longitude());
+            let name = grouping.name(position, instant, longitude, None);
+            let name = name.map_err(|why| why.of(&ids[position]))?;
+            grouping.insert(position, instant, name);
         }
     }
-    Ok(keys)
+    Ok(())
 }
 
 /// The middle of the box, where the solar day is the same a little beside it too;

@@ -40,7 +40,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// What [`peer`] calls it too.
 const PRODUCT: &str = "ls8_c2l2";
 
-const BATCH: usize = 1000;
+const BATCH: usize = 2000;
 
 /// Documents are read and added end to end up to this number; rates do not change after it.
 const MOST_PARSED: u64 = 10_000;

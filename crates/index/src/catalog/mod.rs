@@ -348,7 +348,9 @@ pub trait Index: Debug + Send + Sync {
     }
 
     /// When and where each dataset is that [`Index::search`] would give, in that
-    /// order. No document is read where the index knows it without.
+    /// order. No document is read where the index knows it without. The stream may hold a
+    /// connection for as long as it lives: take all of it, or drop it, before waiting
+    /// for others.
     fn outlines<'a>(&'a self, query: &Query) -> BoxStream<'a, Result<Outline>> {
         defaults::outlines(self, query)
     }

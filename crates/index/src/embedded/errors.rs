@@ -25,7 +25,21 @@ const NOT_A_DATABASE: i32 = 26;
 
 /// SQLite's extended result code.
 fn extended_code(error: &sqlx::Error) -> Option<i32> {
-    error.as_database_error()?.code()?.parse().ok()
+    match stepped(error) {
+        Some((failure, _)) => Some(failure.extended_code),
+        None => error.as_database_error()?.code()?.parse().ok(),
+    }
+}
+
+/// What SQLite said where it was stepped without sqlx.
+fn stepped(error: &sqlx::Error) -> Option<(rusqlite::ffi::Error, &str)> {
+    let sqlx::Error::AnyDriverError(error) = error else {
+        return None;
+    };
+    let rusqlite::Error::SqliteFailure(failure, message) = error.downcast_ref()? else {
+        return None;
+    };
+    Some((*failure, message.as_deref().unwrap_or_default()))
 }
 
 /// SQLite's primary result code.
@@ -58,9 +72,9 @@ pub(super) fn is_not_a_database(error: &sqlx::Error) -> bool {
 
 /// Whether our tables are gone: somebody has cleared the index since it was opened.
 fn is_cleared(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| error.message().starts_with("no such table: "))
+    let of_sqlx = || Some(error.as_database_error()?.message());
+    let message = stepped(error).map(|(_, message)| message).or_else(of_sqlx);
+    message.is_some_and(|message| message.starts_with("no such table: "))
 }
 
 impl Place {

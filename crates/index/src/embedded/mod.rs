@@ -23,6 +23,7 @@ mod search;
 mod sorted;
 mod sql;
 mod summaries;
+mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
 mod updating;

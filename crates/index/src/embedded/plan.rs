@@ -312,18 +312,38 @@ impl Walk {
         after: Option<Place>,
         n_rows: i64,
     ) -> Statement {
+        let footprint = footprint_column(resolved);
+        let columns = format!(
+            "SELECT d.key AS key, d.id AS id, d.center_us AS center_us, {footprint} AS footprint"
+        );
+        let mut statement = self.in_order(&columns, resolved, known, after);
+        let limit = statement.integer(n_rows);
+        statement.text = format!("{} LIMIT {limit}", statement.text);
+        statement
+    }
+
+    /// The statement for the outlines of all rows of the walk, whose boxes meet the area
+    /// if there is one; the key is the last column.
+    pub(super) fn outlines(&self, resolved: &Resolved, known: &Definitions) -> Statement {
+        let columns = "SELECT d.id AS id, d.center_us AS center_us, \
+             d.west, d.south, d.east, d.north, d.key";
+        self.in_order(columns, resolved, known, None)
+    }
+
+    fn in_order(
+        &self,
+        columns: &str,
+        resolved: &Resolved,
+        known: &Definitions,
+        after: Option<Place>,
+    ) -> Statement {
         let mut statement = Statement::default();
         let mut rows = statement.row_conditions(resolved, known);
         if let Some(area) = &resolved.area {
             rows = format!("{rows} AND {}", statement.box_condition(area.footprint()));
         }
-        let footprint = footprint_column(resolved);
-        let columns = format!(
-            "SELECT d.key AS key, d.id AS id, d.center_us AS center_us, {footprint} AS footprint"
-        );
-        let arms = self.arms(&mut statement, &columns, &rows, after);
-        let limit = statement.integer(n_rows);
-        statement.text = format!("{arms} ORDER BY center_us, id LIMIT {limit}");
+        let arms = self.arms(&mut statement, columns, &rows, after);
+        statement.text = format!("{arms} ORDER BY center_us, id");
         statement
     }
 

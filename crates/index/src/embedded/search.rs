@@ -82,19 +82,44 @@ impl EmbeddedIndex {
 
     /// When and where what a query finds is.
     pub(super) fn stream_outlines(&self, query: Query) -> BoxStream<'_, Result<Outline>> {
-        let outlines = self.pages(query).and_then(move |(_, keys)| async move {
-            let outlines = self.outlines_by_keys(&keys).await?;
-            Ok(stream::iter(outlines.into_iter().map(Ok)))
+        let begun = stream::once(async move {
+            let Some(search) = self.begin_search(&query).await? else {
+                return Ok(stream::empty().boxed());
+            };
+            match search.plan {
+                Plan::Walk(walk) if search.resolved.order.is_empty() => {
+                    self.sweep(&walk, search.resolved, &search.known).await
+                }
+                plan => Ok(self.outlines_of(Search { plan, ..search })),
+            }
         });
+        begun.try_flatten().boxed()
+    }
+
+    /// The same of few, or in another order.
+    fn outlines_of(&self, search: Search) -> BoxStream<'_, Result<Outline>> {
+        let outlines = self
+            .pages_of(Some(search))
+            .and_then(move |(_, keys)| async move {
+                let outlines = self.outlines_by_keys(&keys).await?;
+                Ok(stream::iter(outlines.into_iter().map(Ok)))
+            });
         outlines.try_flatten().boxed()
     }
 
     /// The keys of what a query finds, page after page.
     fn pages(&self, query: Query) -> BoxStream<'_, Result<(Arc<Definitions>, Vec<i64>)>> {
         let begun = stream::once(async move { self.begin_search(&query).await });
-        let pages = begun
-            .map_ok(move |search| stream::try_unfold(search, move |search| self.next_page(search)));
+        let pages = begun.map_ok(move |search| self.pages_of(search));
         pages.try_flatten().boxed()
+    }
+
+    /// The keys of what a search that has begun finds.
+    fn pages_of(
+        &self,
+        search: Option<Search>,
+    ) -> BoxStream<'_, Result<(Arc<Definitions>, Vec<i64>)>> {
+        stream::try_unfold(search, move |search| self.next_page(search)).boxed()
     }
 
     async fn begin_search(&self, query: &Query) -> Result<Option<Search>> {

@@ -3,6 +3,8 @@
 //! Values never stand in the text. Parameters are numbered, so that a
 //! condition that is used in several arms of a statement binds them once.
 
+use rusqlite::ToSql;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use sqlx::AssertSqlSafe;
 use sqlx::query::{Query, QueryAs};
 use sqlx::sqlite::{Sqlite, SqliteArguments};
@@ -36,7 +38,23 @@ pub(super) enum Parameter {
     Blob(Vec<u8>),
 }
 
+impl ToSql for Parameter {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Parameter::Integer(value) => ValueRef::Integer(*value),
+            Parameter::Real(value) => ValueRef::Real(*value),
+            Parameter::Text(value) => ValueRef::Text(value.as_bytes()),
+            Parameter::Blob(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
 impl Statement {
+    /// The values to bind, the first for `?1`.
+    pub(super) fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
     /// Takes a value along; gives the text that stands for it.
     pub(super) fn bind(&mut self, parameter: Parameter) -> String {
         self.parameters.push(parameter);

@@ -3,6 +3,7 @@
 
 use datacube_geo::{Crs, Geometry};
 use datacube_model::Location;
+use futures::TryStreamExt;
 use geo_types::Rect;
 use jiff::Timestamp;
 use proptest::collection::vec;
@@ -12,7 +13,7 @@ use proptest::sample::select;
 
 use super::EmbeddedIndex;
 use super::plan::Place;
-use crate::catalog::{AddOptions, Index, IndexExt, InitOptions};
+use crate::catalog::{AddOptions, Index, IndexExt, InitOptions, Outline};
 use crate::error::Result;
 use crate::memory::MemoryIndex;
 use crate::open::OpenOptions;
@@ -306,6 +307,8 @@ async fn compare_summaries(memory: &MemoryIndex, embedded: &EmbeddedIndex, query
     same(a, embedded.count_by_product(query).await, query);
     let a = memory.temporal_extent(query).await;
     same(a, embedded.temporal_extent(query).await, query);
+    let a: Result<Vec<Outline>> = memory.outlines(query).try_collect().await;
+    same(a, embedded.outlines(query).try_collect().await, query);
     for fields in [
         &["region_code", "platform"][..],
         &["gsd"],
@@ -414,7 +417,8 @@ proptest! {
     }
 }
 
-/// How SQLite would go about the first step of a walk, and a later one.
+/// How SQLite would go about the first step of a walk, a later one, and outlines of all
+/// of it.
 async fn explained(index: &EmbeddedIndex, query: &Query) -> Vec<String> {
     let known = index.current_definitions().await.expect("read");
     let resolved = Resolved::new(query, &known.product_list()).expect("a right query");
@@ -435,8 +439,11 @@ async fn explained(index: &EmbeddedIndex, query: &Query) -> Vec<String> {
         key: 1,
     };
     let mut lines = Vec::new();
-    for after in [None, Some(after)] {
-        let mut statement = walk.statement(&resolved, &known, after, 10);
+    for mut statement in [
+        walk.statement(&resolved, &known, None, 10),
+        walk.statement(&resolved, &known, Some(after), 10),
+        walk.outlines(&resolved, &known),
+    ] {
         statement.text.insert_str(0, "EXPLAIN QUERY PLAN ");
         let rows: Vec<(i64, i64, i64, String)> = statement
             .query()
@@ -491,9 +498,16 @@ async fn every_walk_follows_an_index_and_sorts_nothing() {
             .iter()
             .filter(|line| line.starts_with("SEARCH d "))
             .collect();
-        assert_eq!(searches.len(), 2 * n_arms, "{query:?}: {lines:#?}");
+        assert_eq!(searches.len(), 3 * n_arms, "{query:?}: {lines:#?}");
+        let (steps, outlines) = searches.split_at(2 * n_arms);
+        // The order of each product has the boxes; that over all has not.
+        let at_last = match expected.contains("dataset_product_order") {
+            true => "USING COVERING INDEX dataset_product_order (",
+            false => "USING INDEX dataset_order (",
+        };
         assert!(
-            searches.iter().all(|line| line.contains(expected)),
+            steps.iter().all(|line| line.contains(expected))
+                && outlines.iter().all(|line| line.contains(at_last)),
             "{query:?}: {lines:#?}"
         );
         assert!(

@@ -15,6 +15,7 @@ mod build;
 mod source;
 mod wkb;
 
+use datacube_geo::BoundingBox;
 use geo::{BoundingRect, Translate};
 use geo_types::{Geometry, Polygon};
 
@@ -41,6 +42,17 @@ pub(crate) struct LonLatBox {
     pub(crate) south: f64,
     pub(crate) east: f64,
     pub(crate) north: f64,
+}
+
+impl From<BoundingBox> for LonLatBox {
+    fn from(bounds: BoundingBox) -> Self {
+        LonLatBox {
+            west: bounds.left,
+            south: bounds.bottom,
+            east: bounds.right,
+            north: bounds.top,
+        }
+    }
 }
 
 impl LonLatBox {

@@ -20,6 +20,8 @@ use crate::resolve::Resolved;
 /// after it grow to the largest.
 const FIRST_PAGE: usize = 32;
 const LARGEST_PAGE: usize = 512;
+/// The largest where no documents are read.
+const LARGEST_OUTLINES: usize = 16_384;
 
 /// Rows that are looked at together where only their number is asked for.
 const COUNT_PAGE: i64 = 4096;
@@ -36,6 +38,7 @@ struct Search {
     is_end: bool,
     left: usize,
     page: usize,
+    largest_page: usize,
 }
 
 impl PostgisIndex {
@@ -73,18 +76,32 @@ impl PostgisIndex {
 
     /// When and where what a query finds is.
     pub(super) fn stream_outlines(&self, query: Query) -> BoxStream<'_, Result<Outline>> {
-        let outlines = self
-            .pages(query)
-            .and_then(move |(session, ids)| async move {
-                let outlines = self.outlines_of(&session, &ids).await?;
-                Ok(stream::iter(outlines.into_iter().map(Ok)))
-            });
+        let outlines =
+            self.pages_up_to(LARGEST_OUTLINES, query)
+                .and_then(move |(session, ids)| async move {
+                    let outlines = self.outlines_of(&session, &ids).await?;
+                    Ok(stream::iter(outlines.into_iter().map(Ok)))
+                });
         outlines.try_flatten().boxed()
     }
 
     /// The ids that a query finds, page after page.
     fn pages(&self, query: Query) -> BoxStream<'_, Result<(Session, Vec<Uuid>)>> {
-        let begun = stream::once(async move { self.begin_search(&query).await });
+        self.pages_up_to(LARGEST_PAGE, query)
+    }
+
+    fn pages_up_to(
+        &self,
+        largest_page: usize,
+        query: Query,
+    ) -> BoxStream<'_, Result<(Session, Vec<Uuid>)>> {
+        let begun = stream::once(async move {
+            let search = self.begin_search(&query).await?;
+            Ok(search.map(|search| Search {
+                largest_page,
+                ..search
+            }))
+        });
         let pages = begun
             .map_ok(move |search| stream::try_unfold(search, move |search| self.next_page(search)));
         pages.try_flatten().boxed()
@@ -129,6 +146,7 @@ impl PostgisIndex {
             after: None,
             left,
             page: FIRST_PAGE,
+            largest_page: LARGEST_PAGE,
         };
         if let Plan::Gathered(places) = &mut search.plan {
             places.reverse();
@@ -149,7 +167,7 @@ impl PostgisIndex {
             return Ok(None);
         };
         let wanted = search.page.min(search.left);
-        search.page = (search.page * 2).min(LARGEST_PAGE);
+        search.page = (search.page * 2).min(search.largest_page);
         if wanted == 0 {
             return Ok(None);
         }

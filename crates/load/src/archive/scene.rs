@@ -33,7 +33,7 @@ pub enum Cover {
     Window(PixelWindow),
     /// Those that a raster on this grid may give: its [`crate::coverage_window`],
     /// found when a chunk comes near it, so that a scene costs nothing until then.
-    Grid(GeoBox),
+    Grid(Box<GeoBox>),
     /// Those of an area of which no more is known than a box around it, in degrees
     /// of longitude and latitude (WGS 84); over the antimeridian `right` is past 180.
     /// Told of scenes whose documents are looked up when a chunk needs them, see
@@ -65,7 +65,7 @@ impl Scene {
     /// has to cover those of all `sources`.
     pub fn on_grid(grid: GeoBox, sources: Vec<Option<RasterSource>>) -> Self {
         Scene {
-            cover: Cover::Grid(grid),
+            cover: Cover::Grid(Box::new(grid)),
             sources: sources.into(),
         }
     }
