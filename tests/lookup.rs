@@ -3,9 +3,10 @@
 mod common;
 
 use common::{create_index, tiny};
+use datacube::geo::PixelWindow;
 use datacube::index::PurgeOptions;
 use datacube::model::DType;
-use datacube::{Cube, Datacube, Documents, LoadOptions};
+use datacube::{Cube, Datacube, DatasetQuery, Documents, LoadOptions};
 use uuid::Uuid;
 
 /// What the index says, asked for here.
@@ -123,6 +124,29 @@ fn addresses_that_are_changed_make_another_load() {
     let change = change.astype(DType::Float64).compute().expect("computed");
     let change = change.to_vec::<f64>().expect("pixels");
     assert!(change.iter().any(|&value| value != 0.0));
+}
+
+/// A grid bounds what is searched for, as a region does: no time step is without
+/// datasets.
+#[test]
+fn what_lies_beside_the_grid_is_no_time_step() {
+    let (_folder, dc) = tiny::open();
+    let whole = load(&dc, options()).geobox().expect("a grid");
+    let corner = PixelWindow::new(0..12, 0..12);
+    let grid = whole.crop(&corner).expect("within");
+    let within = DatasetQuery::new(tiny::PRODUCT).geopolygon(grid.extent());
+    let expected = dc.find_datasets(within).expect("a search").len();
+    let all = dc.find_datasets(DatasetQuery::new(tiny::PRODUCT));
+    assert!(expected > 0 && expected < all.expect("a search").len());
+    for documents in [Documents::AtOnce, Documents::AsNeeded] {
+        let options = LoadOptions::new(tiny::PRODUCT)
+            .like(grid.clone())
+            .group_by("none")
+            .documents(documents);
+        let cube = load(&dc, options);
+        let shape = cube.get("red").expect("a variable").shape().to_vec();
+        assert_eq!(shape, [expected, 12, 12], "{documents:?}");
+    }
 }
 
 #[test]

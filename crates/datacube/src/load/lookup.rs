@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::archive;
 use super::bands::{Variable, resolve_variables};
 use super::entry::Entry;
-use super::{cube, index_query, plan_geobox, region_query, without_extra_dimensions};
+use super::{cube, index_query, plan_geobox, region_query, searched, without_extra_dimensions};
 use crate::group::{GroupBy, Grouping, solar_day};
 use crate::load_options::{Convention, Documents, LoadOptions, WithProperties};
 use crate::opened::Opened;
@@ -91,8 +91,8 @@ pub(super) async fn plan(
         Err(error) => return Err(error),
     };
     let index: &dyn Index = &***opened;
-    let query = without_extra_dimensions(&options.query, product);
-    let query = index_query(&query, region.as_ref())?;
+    let query = without_extra_dimensions(&searched(options), product);
+    let query = index_query(&query, resolve_region(&query)?.as_ref())?;
     // Those within an area are counted one by one: no further than needed.
     let some = query.clone().limit(LOOK_UP_FROM);
     if !is_wanted && index.count(&some).await? < LOOK_UP_FROM as u64 {

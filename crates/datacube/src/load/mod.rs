@@ -106,13 +106,14 @@ pub(crate) async fn plan_load(
     if let Some(cube) = lookup::plan(opened, &product, loader, options).await? {
         return Ok(cube);
     }
-    let region = resolve_region(&region_query(options))?;
+    let query = searched(options);
+    let region = resolve_region(&query)?;
     let datasets = match &options.datasets {
         Some(datasets) => datasets.clone(),
-        None => find_datasets(index, &options.query).await?,
+        None => find_datasets(index, &query).await?,
     };
     if datasets.is_empty() {
-        let query = without_extra_dimensions(&options.query, &product);
+        let query = without_extra_dimensions(&query, &product);
         return Err(explain_no_data(index, &query, region.as_ref()).await?);
     }
     let entries: Vec<Entry> = datasets.into_iter().map(Entry::from).collect();
@@ -256,6 +257,29 @@ fn region_query(options: &LoadOptions) -> DatasetQuery {
     let has_xy = query.x.is_some() || query.y.is_some();
     if options.convention == Convention::OdcStac && has_xy && query.crs.is_none() {
         query.crs.clone_from(&options.output_crs);
+    }
+    query
+}
+
+/// What is searched for: where the query names no region, that of the grid that was
+/// given, as far as it is on the earth.
+///
+/// # Source
+/// datacube-core, `datacube/api/query.py` (`Query`: `like.extent`).
+fn searched(options: &LoadOptions) -> DatasetQuery {
+    let mut query = options.query.clone();
+    let names_region = query.x.is_some()
+        || query.y.is_some()
+        || query.lon.is_some()
+        || query.lat.is_some()
+        || query.bbox.is_some()
+        || query.geopolygon.is_some();
+    if let Some(like) = &options.like
+        && !names_region
+    {
+        let extent = like.extent();
+        let is_on_earth = extent.to_crs(&Crs::wgs84(), None).is_ok();
+        query.geopolygon = is_on_earth.then_some(extent);
     }
     query
 }

@@ -300,6 +300,16 @@ impl EmbeddedIndex {
 }
 
 impl Walk {
+    /// The same walk, product by product where these are all there are and few.
+    pub(super) fn by_product(self, known: &Definitions) -> Self {
+        let all: Vec<i64> = known.products.values().map(|(key, _)| *key).collect();
+        let products = match self.products {
+            None if all.len() <= MAX_ARMS => Some(all),
+            products => products,
+        };
+        Walk { products, ..self }
+    }
+
     fn is_bounded(&self) -> bool {
         self.low != i64::MIN || self.high != i64::MAX
     }

@@ -88,6 +88,8 @@ impl EmbeddedIndex {
             };
             match search.plan {
                 Plan::Walk(walk) if search.resolved.order.is_empty() => {
+                    // The order over all products has no boxes.
+                    let walk = walk.by_product(&search.known);
                     self.sweep(&walk, search.resolved, &search.known).await
                 }
                 plan => Ok(self.outlines_of(Search { plan, ..search })),
