@@ -6,7 +6,7 @@ use common::{create_index, tiny};
 use datacube::geo::PixelWindow;
 use datacube::index::PurgeOptions;
 use datacube::model::DType;
-use datacube::{Cube, Datacube, DatasetQuery, Documents, LoadOptions};
+use datacube::{Cube, Datacube, DatasetQuery, Documents, HasGeoBox, LoadOptions};
 use uuid::Uuid;
 
 /// What the index says, asked for here.
