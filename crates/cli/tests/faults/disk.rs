@@ -6,7 +6,10 @@ use std::process::{Command, Output};
 use crate::archive::{Archive, check_file, path, tally};
 use crate::kit::{Kit, Said, binary, said};
 
-const N_DOCUMENTS: usize = 5000;
+const N_DOCUMENTS: usize = 7000;
+
+/// Datasets that are written together.
+const BATCH: usize = 2000;
 
 /// What is said when nothing more can be written.
 fn check_said(said: &Said, file: &str) {
@@ -49,12 +52,12 @@ fn a_file_that_may_not_grow() {
     let kit = &archive.kit;
     let mut before = 0;
     // Room for nothing, for some batches, for some more.
-    for mib in [1, 2, 3] {
+    for mib in [1, 4, 6] {
         let said = limited(kit, mib * 1024, &["dataset", "add", &archive.file]);
         check_said(&said, path(kit));
         let n = archive.check_whole(None);
         assert!(
-            n >= before && n.is_multiple_of(1000) && n < N_DOCUMENTS,
+            n >= before && n.is_multiple_of(BATCH) && n < N_DOCUMENTS,
             "{n} datasets, {before} before"
         );
         before = n;
@@ -95,7 +98,7 @@ fn a_disk_that_is_full() {
     // A disk of its own, which nobody else sees and which is gone with the shell.
     let in_space = |script: &str| -> Output {
         let script = format!(
-            "mount -t tmpfs -o size=8m tmpfs {disk} || exit 77\n\
+            "mount -t tmpfs -o size=6m tmpfs {disk} || exit 77\n\
              datacube() {{ {} --index sqlite:{disk}/index.sqlite \"$@\"; }}\n{script}",
             binary().display()
         );
@@ -142,7 +145,7 @@ fn a_disk_that_is_full() {
     }
     let n: usize = lines[1].parse().unwrap_or_else(|_| panic!("{out}{err}"));
     assert!(
-        n > 0 && n.is_multiple_of(1000) && n < N_DOCUMENTS,
+        n > 0 && n.is_multiple_of(BATCH) && n < N_DOCUMENTS,
         "{n} datasets"
     );
     assert_eq!(lines[2], "tiny", "{out}");

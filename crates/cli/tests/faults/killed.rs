@@ -15,7 +15,7 @@ use crate::kit::Kit;
 const N_DOCUMENTS: usize = 4000;
 
 /// How many datasets the command writes in one transaction.
-const BATCH: usize = 1000;
+const BATCH: usize = 2000;
 
 /// How often a writer is killed; each begins where the one before was killed.
 const N_KILLED: usize = 4;
