@@ -12,7 +12,7 @@ use crate::archive::{Archive, database, path};
 use crate::kit::Kit;
 
 /// Several batches of what one transaction takes.
-const N_DOCUMENTS: usize = 4000;
+const N_DOCUMENTS: usize = 8000;
 
 /// How many datasets the command writes in one transaction.
 const BATCH: usize = 2000;
