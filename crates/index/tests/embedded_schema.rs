@@ -142,7 +142,7 @@ async fn files_of_the_first_schema_are_brought_up_to_date() {
             error,
             Error::SchemaTooOld {
                 found: 1,
-                expected: 2,
+                expected: 3,
                 ..
             }
         ),
