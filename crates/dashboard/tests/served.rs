@@ -62,7 +62,7 @@ fn every_page_has_its_tables_without_a_script() {
                 "LocalCluster demo &lt;1&gt;",
                 "inc",
                 "Task stream",
-                "worker 0.",
+                "worker ",
             ][..],
         ),
         (

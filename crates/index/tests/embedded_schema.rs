@@ -152,7 +152,7 @@ async fn files_of_the_first_schema_are_brought_up_to_date() {
     let outcome = index.init(&InitOptions::default()).await.expect("updated");
     assert_eq!(outcome, InitOutcome::Updated);
     assert_eq!(schema(&path).await, newest);
-    assert_eq!(index.check().await.expect("usable").schema_version, 2);
+    assert_eq!(index.check().await.expect("usable").schema_version, 3);
     assert_eq!(index.find(&query).await.expect("read"), datasets);
     let brought_in: Vec<_> = index.all_lineage().try_collect().await.expect("read");
     assert_eq!(brought_in, lineage);
