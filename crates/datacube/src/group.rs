@@ -336,7 +336,7 @@ mod tests {
         let expected = group_datasets(&keys, &by, FuseOrder::TimeThenId).expect("grouped");
         for every in [2, 3, 7, 60] {
             let mut grouping = Grouping::new(&by);
-            let is_late = |position: usize| position % every == 0;
+            let is_late = |position: usize| position.is_multiple_of(every);
             for late in [false, true] {
                 for (position, key) in keys.iter().enumerate() {
                     let name = grouping.name(position, key.instant, key.longitude, None);
