@@ -33,7 +33,7 @@ use datacube_geo::{Affine, Crs, GeoBox, Shape2d};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const PRODUCT: &str = "ls8_c2l2";
-const BATCH: u64 = 1000;
+const BATCH: usize = 1000;
 const ROUNDS: usize = 5;
 
 /// The continent at 30 m, in Albers.
@@ -58,10 +58,11 @@ async fn fill(path: &Path, n: u64) {
     index.init(&InitOptions::default()).await.expect("made");
     let product = product_of(PRODUCT, &MetadataType::eo3());
     index.add_product(&product).await.expect("added");
-    for first in (0..n).step_by(BATCH as usize) {
-        let numbers = first..(first + BATCH).min(n);
-        let datasets: Vec<Dataset> = numbers
-            .map(|number| Scene::of_archive(&product, number).dataset())
+    let numbers: Vec<u64> = (0..n).collect();
+    for batch in numbers.chunks(BATCH) {
+        let datasets: Vec<Dataset> = batch
+            .iter()
+            .map(|number| Scene::of_archive(&product, *number).dataset())
             .collect();
         let outcomes = index.add_datasets(datasets, &AddOptions::default()).await;
         assert!(outcomes.expect("written").iter().all(AddOutcome::is_added));
