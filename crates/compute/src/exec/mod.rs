@@ -5,10 +5,13 @@
 //! lie, what it will weigh.
 
 mod machine;
+mod planner;
 mod read;
 mod stage;
 mod task;
+mod tiles;
 mod view;
+mod weigh;
 
 pub(crate) use machine::Machine;
 pub(crate) use stage::Stage;
