@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let cube = dc.load(
         LoadOptions::new("landsat8_c2l2_sr")
-            .lon(143.715, 143.985)
+            .lon((143.715, 143.985))
             .lat((-37.705, -37.495))
             .measurements(["red", "nir08", "qa_pixel"])
             .output_crs("EPSG:32654")

@@ -40,7 +40,7 @@ fn measure(
     dc.add_products(format!("{archive}/product.yaml"))?;
     dc.add_datasets([format!("{archive}/scenes")], &MatchOptions::default())?;
     let options = LoadOptions::new("landsat8_c2l2_sr")
-        .lon(143.715, 143.985)
+        .lon((143.715, 143.985))
         .lat((-37.705, -37.495))
         .output_crs("EPSG:32654")
         .resolution(30.0)

@@ -446,7 +446,7 @@ collate:
 index_measurement_name: part
 ",
     );
-    let region = |options: LoadOptions| options.lon(149.93, 149.97).lat((-35.215, -35.185));
+    let region = |options: LoadOptions| options.lon((149.93, 149.97)).lat((-35.215, -35.185));
     let mut options = region(tiny::options());
     options.query.product = None;
     let stacked = stacked

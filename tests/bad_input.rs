@@ -155,12 +155,12 @@ fn nothing_there() {
     assert!(error.is_not_found(), "{error:?}");
     assert_says(&message, &["tiny", "1999", "2020-02-03", "2020-02-26"]);
 
-    let (error, message) = refused(&dc, tiny::options().lon(10.0, 10.5).lat((50.0, 50.5)));
+    let (error, message) = refused(&dc, tiny::options().lon((10.0, 10.5)).lat((50.0, 50.5)));
     assert!(error.is_not_found(), "{error:?}");
     assert_says(&message, &["tiny", "149.9", "-35.2"]);
 
     // The axes swapped: no latitude has 149 degrees, so this can be no place.
-    let (_, message) = refused(&dc, tiny::options().lon(-35.3, -35.1).lat((149.8, 150.0)));
+    let (_, message) = refused(&dc, tiny::options().lon((-35.3, -35.1)).lat((149.8, 150.0)));
     assert_says(&message, &["149.8", "degrees"]);
     assert!(
         message.contains("latitude") || message.contains("lat "),

@@ -276,12 +276,12 @@ fn sqlite_is_memory() {
         ("time", all.clone().time(("2020-02-03", "2020-02-10")), 3),
         (
             "place",
-            all.clone().lon(149.9, 149.99).lat((-35.21, -35.19)),
+            all.clone().lon((149.9, 149.99)).lat((-35.21, -35.19)),
             5,
         ),
         (
             "elsewhere",
-            all.clone().lon(151.0, 152.0).lat((-35.21, -35.19)),
+            all.clone().lon((151.0, 152.0)).lat((-35.21, -35.19)),
             0,
         ),
         ("limit", all.clone().limit(2), 2),

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{create_index, tiny};
-use datacube::geo::PixelWindow;
+use datacube::geo::{Affine, Crs, GeoBox, PixelWindow, Shape2d};
 use datacube::index::PurgeOptions;
 use datacube::model::DType;
 use datacube::{Cube, Datacube, DatasetQuery, Documents, HasGeoBox, LoadOptions};
@@ -23,7 +23,7 @@ fn id(number: u128) -> Uuid {
 /// All of the archive, within a region.
 fn options() -> LoadOptions {
     LoadOptions::new(tiny::PRODUCT)
-        .lon(149.91, 149.99)
+        .lon((149.91, 149.99))
         .lat((-35.23, -35.17))
         .output_crs("EPSG:32755")
         .resolution(30.0)
@@ -152,6 +152,56 @@ fn what_lies_beside_the_grid_is_no_time_step() {
         let cube = load(&dc, options);
         let shape = cube.get("red").expect("a variable").shape().to_vec();
         assert_eq!(shape, [expected, 12, 12], "{documents:?}");
+    }
+}
+
+/// Grids that end off the earth, hold a pole or cross the antimeridian bound nothing away.
+#[test]
+fn grids_of_half_the_earth_find_what_is_there() {
+    let (_folder, dc) = tiny::open();
+    let all = dc.find_datasets(DatasetQuery::new(tiny::PRODUCT));
+    let all = all.expect("a search").len();
+    let m = 1e6;
+    for (crs, [left, bottom, right, top]) in [
+        (
+            "+proj=sinu +type=crs",
+            [-20.1 * m, -10.1 * m, 20.1 * m, 10.1 * m],
+        ),
+        ("+proj=moll +type=crs", [0.0, -9.1 * m, 18.1 * m, 9.1 * m]),
+        ("EPSG:3031", [-9.0 * m, -9.0 * m, 9.0 * m, 9.0 * m]),
+        ("EPSG:3031", [0.0, -9.0 * m, 9.0 * m, 0.0]),
+        (
+            "+proj=aeqd +lat_0=90 +type=crs",
+            [-21.0 * m, -21.0 * m, 21.0 * m, 21.0 * m],
+        ),
+        (
+            "+proj=ortho +lat_0=-35 +lon_0=150 +type=crs",
+            [-7.0 * m, -7.0 * m, 7.0 * m, 7.0 * m],
+        ),
+        ("EPSG:4326", [-180.0, -90.0, 180.0, 90.0]),
+        ("EPSG:3832", [-1.0 * m, -5.0 * m, 4.0 * m, 1.0 * m]),
+    ] {
+        let (rows, cols) = (40, 40);
+        let affine = Affine {
+            a: (right - left) / 40.0,
+            b: 0.0,
+            c: left,
+            d: 0.0,
+            e: (bottom - top) / 40.0,
+            f: top,
+        };
+        let known = Crs::parse(crs).unwrap_or_else(|error| panic!("{crs}: {error}"));
+        let grid = GeoBox::new(Shape2d::new(rows, cols), affine, Some(known)).expect("sound");
+        for documents in [Documents::AtOnce, Documents::AsNeeded] {
+            let options = LoadOptions::new(tiny::PRODUCT)
+                .like(grid.clone())
+                .group_by("none")
+                .documents(documents);
+            let cube = dc.load(options);
+            let cube = cube.unwrap_or_else(|error| panic!("{crs}, {documents:?}: {error}"));
+            let shape = cube.get("red").expect("a variable").shape().to_vec();
+            assert_eq!(shape, [all, rows, cols], "{crs}, {documents:?}");
+        }
     }
 }
 

@@ -116,7 +116,7 @@ fn option(options: LoadOptions, name: &str, value: &Value) -> Outcome<LoadOption
         "measurements" => options.measurements(texts(value)?),
         "lon" => {
             let [west, east] = numbers(value)?;
-            options.lon(west, east)
+            options.lon((west, east))
         }
         "lat" => options.lat(numbers::<2>(value)?),
         "x" => options.x(numbers::<2>(value)?),

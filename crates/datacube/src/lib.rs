@@ -49,8 +49,8 @@ pub use error::{Error, Result};
 pub use grid_workflow::{CalendarPeriod, Cell, GridWorkflow, Tile};
 pub use group::{FuseOrder, Group, GroupBy, GroupFunction, GroupKey, group_datasets, solar_day};
 pub use load_options::{
-    Convention, CrsSpec, DatasetPredicate, DatasetQuery, Documents, FuseSpec, LoadOptions, Nodata,
-    PatchUrl, PerBand, ProgressHook, ResamplingSpec, Span, UrlPatch, WithProperties,
+    Convention, CrsSpec, DatasetPredicate, DatasetQuery, Documents, FuseSpec, LoadOptions, LonSpan,
+    Nodata, PatchUrl, PerBand, ProgressHook, ResamplingSpec, Span, UrlPatch, WithProperties,
 };
 pub use places::{SourceOptions, fetch_documents};
 pub use raster::{RasterFile, RasterFiles};

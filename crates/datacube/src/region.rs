@@ -7,7 +7,7 @@
 
 use datacube_geo::{BoundingBox, Crs, Geometry, Xy};
 
-use crate::load_options::{CrsSpec, DatasetQuery, Span};
+use crate::load_options::{CrsSpec, DatasetQuery, LonSpan, Span};
 use crate::{Error, Result};
 
 /// Where to search, and what of it to load.
@@ -69,12 +69,15 @@ pub(crate) fn resolve_region(query: &DatasetQuery) -> Result<Option<Region>> {
         return refuse("lon/lat", "give either x and y or lon and lat, not both");
     }
     if has_lonlat {
-        let (west, east) = query.lon.unwrap_or((-180.0, 180.0));
+        let lon = query.lon.unwrap_or(LonSpan {
+            west: -180.0,
+            east: 180.0,
+        });
         let lat = query.lat.unwrap_or(Span {
             low: -90.0,
             high: 90.0,
         });
-        let polygon = lonlat_polygon(west, east, lat)?;
+        let polygon = lonlat_polygon(lon.west, lon.east, lat)?;
         let is_band = query.lon.is_none() || query.lat.is_none();
         return Ok(Some(Region { polygon, is_band }));
     }
@@ -201,7 +204,7 @@ mod tests {
     #[test]
     fn boxes_and_bands() {
         let query = DatasetQuery::new("p");
-        let (bbox, is_band) = bounds(&query.clone().lon(143.0, 144.0).lat((-37.0, -38.0)));
+        let (bbox, is_band) = bounds(&query.clone().lon((143.0, 144.0)).lat((-37.0, -38.0)));
         assert_eq!(
             (bbox.left, bbox.bottom, bbox.right, bbox.top),
             (143.0, -38.0, 144.0, -37.0)
@@ -209,7 +212,7 @@ mod tests {
         assert!(!is_band);
         let (bbox, is_band) = bounds(&query.clone().lat((-38.0, -37.0)));
         assert_eq!((bbox.left, bbox.right, is_band), (-180.0, 180.0, true));
-        let (bbox, _) = bounds(&query.clone().lon(179.0, -179.0).lat((0.0, 1.0)));
+        let (bbox, _) = bounds(&query.clone().lon((179.0, -179.0)).lat((0.0, 1.0)));
         assert_eq!((bbox.left, bbox.right), (179.0, 181.0));
         let (bbox, is_band) = bounds(&query.clone().bbox(143.0, -38.0, 144.0, -37.0));
         assert_eq!((bbox.left, bbox.top, is_band), (143.0, -37.0, false));
@@ -228,11 +231,11 @@ mod tests {
         assert!(message.contains("say in which CRS"), "{message}");
         let message = fail(query.clone().x((0.0, 1.0)).lat((0.0, 1.0)));
         assert!(message.contains("not both"), "{message}");
-        let message = fail(query.clone().bbox(1.0, 2.0, 3.0, 4.0).lon(1.0, 2.0));
+        let message = fail(query.clone().bbox(1.0, 2.0, 3.0, 4.0).lon((1.0, 2.0)));
         assert!(message.contains("not several"), "{message}");
         let message = fail(query.clone().crs("EPSG:32655"));
         assert!(message.contains("not given"), "{message}");
-        let message = fail(query.lon(143.0, 144.0).lat((-100.0, 0.0)));
+        let message = fail(query.lon((143.0, 144.0)).lat((-100.0, 0.0)));
         assert!(message.contains("not degrees"), "{message}");
     }
 }

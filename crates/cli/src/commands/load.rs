@@ -208,7 +208,7 @@ fn load_options(
         options = options.crs(crs.as_str());
     }
     if let Some([west, east]) = pair(args.lon.as_deref()) {
-        options = options.lon(west, east);
+        options = options.lon((west, east));
     }
     if let Some([min, max]) = pair(args.lat.as_deref()) {
         options = options.lat((min, max));

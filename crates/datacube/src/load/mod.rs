@@ -268,14 +268,8 @@ fn region_query(options: &LoadOptions) -> DatasetQuery {
 /// datacube-core, `datacube/api/query.py` (`Query`: `like.extent`).
 fn searched(options: &LoadOptions) -> DatasetQuery {
     let mut query = options.query.clone();
-    let names_region = query.x.is_some()
-        || query.y.is_some()
-        || query.lon.is_some()
-        || query.lat.is_some()
-        || query.bbox.is_some()
-        || query.geopolygon.is_some();
     if let Some(like) = &options.like
-        && !names_region
+        && !query.names_region()
     {
         let extent = like.extent();
         let is_on_earth = extent.to_crs(&Crs::wgs84(), None).is_ok();

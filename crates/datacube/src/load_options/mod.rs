@@ -20,7 +20,7 @@ use datacube_model::{DType, Dataset};
 use indexmap::IndexMap;
 
 use query::query_methods;
-pub use query::{CrsSpec, DatasetPredicate, DatasetQuery, Span};
+pub use query::{CrsSpec, DatasetPredicate, DatasetQuery, LonSpan, Span};
 pub use signing::PatchUrl;
 pub use specs::{
     Convention, Documents, FuseSpec, Nodata, PerBand, ProgressHook, ResamplingSpec, UrlPatch,
@@ -36,7 +36,7 @@ use crate::time_terms::TimeTerm;
 /// use datacube::LoadOptions;
 ///
 /// let options = LoadOptions::new("landsat8_c2l2_sr")
-///     .lon(143.6, 144.1)
+///     .lon((143.6, 144.1))
 ///     .lat((-37.8, -37.4))
 ///     .time(("2020-01", "2020-03"))
 ///     .measurements(["red", "nir08", "qa_pixel"])
@@ -184,7 +184,8 @@ impl LoadOptions {
         self.like(geobox)
     }
 
-    /// The grid of something loaded before.
+    /// The grid of something loaded before. Where no region is named, only datasets that
+    /// meet it are searched for; its times are not taken: see [`LoadOptions::time`].
     #[must_use]
     pub fn like(mut self, geobox: impl Into<GeoBox>) -> Self {
         self.like = Some(geobox.into());

@@ -77,6 +77,34 @@ impl From<f64> for Span {
     }
 }
 
+/// Longitudes in degrees, from west to east: 179 to -179 crosses the antimeridian. A
+/// number alone is a meridian.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LonSpan {
+    /// The western edge.
+    pub west: f64,
+    /// The eastern edge.
+    pub east: f64,
+}
+
+impl From<(f64, f64)> for LonSpan {
+    fn from((west, east): (f64, f64)) -> Self {
+        LonSpan { west, east }
+    }
+}
+
+impl From<[f64; 2]> for LonSpan {
+    fn from([west, east]: [f64; 2]) -> Self {
+        LonSpan { west, east }
+    }
+}
+
+impl From<f64> for LonSpan {
+    fn from(value: f64) -> Self {
+        (value, value).into()
+    }
+}
+
 /// Which datasets: the terms of a search.
 #[derive(Clone, Default)]
 pub struct DatasetQuery {
@@ -88,9 +116,8 @@ pub struct DatasetQuery {
     pub y: Option<Span>,
     /// The CRS of `x` and `y`; default EPSG:4326, as in ODC.
     pub crs: Option<CrsSpec>,
-    /// Range of longitude in degrees; the first is the western edge, so a range
-    /// from 179 to -179 crosses the antimeridian.
-    pub lon: Option<(f64, f64)>,
+    /// Range of longitude in degrees.
+    pub lon: Option<LonSpan>,
     /// Range of latitude in degrees.
     pub lat: Option<Span>,
     /// `[west, south, east, north]` in degrees; excludes all other terms of space.
@@ -115,6 +142,16 @@ impl DatasetQuery {
             product: Some(product.into()),
             ..Self::default()
         }
+    }
+
+    /// Whether a term of space is there, whatever it says.
+    pub(crate) fn names_region(&self) -> bool {
+        self.x.is_some()
+            || self.y.is_some()
+            || self.lon.is_some()
+            || self.lat.is_some()
+            || self.bbox.is_some()
+            || self.geopolygon.is_some()
     }
 }
 
@@ -161,10 +198,11 @@ macro_rules! query_methods {
             self
         }
 
-        /// Longitudes from `west` to `east` in degrees; `west > east` crosses the antimeridian.
+        /// Longitudes in degrees, from west to east; `(179.0, -179.0)` crosses the
+        /// antimeridian.
         #[must_use]
-        pub fn lon(mut self, west: f64, east: f64) -> Self {
-            self$(.$path)?.lon = Some((west, east));
+        pub fn lon(mut self, lon: impl Into<LonSpan>) -> Self {
+            self$(.$path)?.lon = Some(lon.into());
             self
         }
 

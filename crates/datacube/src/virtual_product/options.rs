@@ -69,7 +69,7 @@ pub(super) fn parse(settings: &Map<String, Value>) -> Result<LoadOptions> {
                     "x" => options.x((a, b)),
                     "y" => options.y((a, b)),
                     "lat" | "latitude" => options.lat((a, b)),
-                    _ => options.lon(a.min(b), a.max(b)),
+                    _ => options.lon((a.min(b), a.max(b))),
                 };
             }
             "crs" | "coordinate_reference_system" => {
@@ -88,13 +88,7 @@ pub(super) fn parse(settings: &Map<String, Value>) -> Result<LoadOptions> {
 pub(super) fn merged(own: &LoadOptions, call: &LoadOptions) -> LoadOptions {
     let mut all = call.clone();
     let (query, recipe) = (&mut all.query, &own.query);
-    let has_region = query.x.is_some()
-        || query.y.is_some()
-        || query.lon.is_some()
-        || query.lat.is_some()
-        || query.bbox.is_some()
-        || query.geopolygon.is_some();
-    if !has_region {
+    if !query.names_region() {
         (query.x, query.y, query.lon, query.lat) = (recipe.x, recipe.y, recipe.lon, recipe.lat);
         query.crs.clone_from(&recipe.crs);
     }
