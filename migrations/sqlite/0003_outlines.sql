@@ -1,7 +1,7 @@
 -- Boxes in the order of searches.
 --
--- When and where a million datasets are is read from the index alone, which is a
--- seventh of the table.
+-- When and where datasets are is read from the index alone: the table has the documents,
+-- many times as much.
 
 PRAGMA user_version = 3;
 

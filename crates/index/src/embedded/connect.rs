@@ -29,8 +29,9 @@ const PAGE_SIZE: u32 = 8192;
 /// Memory for pages of the file, in KiB per connection.
 const READ_CACHE_KIB: u32 = 16 * 1024;
 
-/// Ids, places and numbers go to random pages of their indexes, which for a million
-/// datasets are some 200 MB; what is not kept is read again for each row.
+/// Ids, places and numbers go to random pages of their indexes; what is not kept is read
+/// again for each row. (A million datasets, batches of 1000: 9,879 a second with this,
+/// 9,011 with a quarter of it.)
 const WRITE_CACHE_KIB: u32 = 256 * 1024;
 
 /// Pages that the log may have before they go into the file. A batch of a large index

@@ -95,7 +95,7 @@ impl Part {
         if !self.shape.intersects(&Point::new(x, y)) {
             return None;
         }
-        let shrunk = SHRUNK.iter().map(|share| {
+        let mut shrunk = SHRUNK.iter().map(|share| {
             let (dx, dy) = (share * (b.east - x), share * (b.north - y));
             LonLatBox {
                 west: x - dx,
@@ -104,7 +104,7 @@ impl Part {
                 north: y + dy,
             }
         });
-        { shrunk }.find(|b| !self.has_edge_near(&b.grown(b.tolerance())))
+        shrunk.find(|b| !self.has_edge_near(&b.grown(b.tolerance())))
     }
 
     fn has_edge_near(&self, near: &LonLatBox) -> bool {
