@@ -71,6 +71,7 @@ def plane(folders, band, geobox, nodata, resampling, options):
 def main():
     opt = peer.arguments(__doc__, ("--warp-scale", dict(choices=["auto", "unit"], default="auto")))
     import xarray as xr
+    from odc.geo.xr import assign_crs
 
     options = {"XSCALE": 1, "YSCALE": 1} if opt.warp_scale == "unit" else {}
     for case in peer.cases(opt.cases):
@@ -84,7 +85,7 @@ def main():
         times = np.array([when for when, _ in days], "datetime64[ns]")
         ds = xr.Dataset(data, coords={"time": times, "y": y, "x": x})
         ds["ndvi"] = peer.masked_ndvi(ds, case, peer.flags_definition(opt.archive, case))
-        peer.save(opt.results, f"gdal-{opt.warp_scale}", case.name, ds)
+        peer.save(opt.results, f"gdal-{opt.warp_scale}", case.name, assign_crs(ds, geobox.crs))
 
 
 if __name__ == "__main__":
