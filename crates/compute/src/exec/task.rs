@@ -39,9 +39,9 @@ pub(crate) struct Task {
     /// Bytes of each slot.
     pub(super) slots: Vec<usize>,
     pub(super) n_states: usize,
-    weight: Weight,
+    pub(super) weight: Weight,
     /// Steps whose bytes may be there at a time.
-    ahead: usize,
+    pub(super) ahead: usize,
 }
 
 /// What a task needs while it is in.

@@ -1,9 +1,9 @@
-//! Datasets added from documents: read and checked on many threads, written by one.
+//! Datasets added from documents: read and checked on many threads, written in as many
+//! batches at once as the index takes.
 //!
 //! A bad document or place never stops the good ones: each gets an outcome of
-//! its own, with its address. While one batch is written the next is read, so the
-//! index is never waited for by more than one batch, and memory holds a few of
-//! them however many documents there are.
+//! its own, with its address. While batches are written the next is read, and memory
+//! holds a few of them however many documents there are.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use datacube_index::{AddOptions, AddOutcome, Added, Error as IndexError, Index};
 use datacube_model::changes::dataset_changes;
 use datacube_model::stac::{StacConfig, StacItem};
 use datacube_model::{Dataset, LocatedDocument, Product};
-use futures::StreamExt;
+use futures::stream::{FuturesOrdered, StreamExt};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde_json::Value;
 use uuid::Uuid;
@@ -135,7 +135,21 @@ pub(crate) async fn add_datasets(
         }
         Ok::<_, tokio::task::JoinError>(())
     });
-    while let Some(read) = batches.recv().await {
+    // A batch may need what the one before it leaves.
+    let in_turn = options.require_sources || options.add.archive_less_mature.is_some();
+    let n_writers = if in_turn { 1 } else { index.writers() };
+    let mut writing = FuturesOrdered::new();
+    loop {
+        let next = tokio::select! {
+            Some(written) = writing.next() => {
+                tell(written, report)?;
+                continue;
+            }
+            next = batches.recv(), if writing.len() < n_writers => next,
+        };
+        let Some(read) = next else {
+            break;
+        };
         let mut datasets = Vec::new();
         for item in read {
             let dataset = match item.dataset {
@@ -161,14 +175,17 @@ pub(crate) async fn add_datasets(
         // A file may hold many documents.
         while !datasets.is_empty() {
             let rest = datasets.split_off(datasets.len().min(BATCH));
-            write(
-                index,
-                std::mem::replace(&mut datasets, rest),
-                options,
-                report,
-            )
-            .await?;
+            if writing.len() >= n_writers
+                && let Some(written) = writing.next().await
+            {
+                tell(written, report)?;
+            }
+            let batch = std::mem::replace(&mut datasets, rest);
+            writing.push_back(write(index, batch, options));
         }
+    }
+    while let Some(written) = writing.next().await {
+        tell(written, report)?;
     }
     // What stopped in the middle must not pass for the end.
     let read = reading.await.and_then(|read| read);
@@ -307,12 +324,19 @@ async fn with_sources(
     Ok(known)
 }
 
+fn tell(
+    written: Result<Vec<DocumentOutcome>>,
+    report: &mut (dyn FnMut(DocumentOutcome) + Send),
+) -> Result<()> {
+    written?.into_iter().for_each(report);
+    Ok(())
+}
+
 async fn write(
     index: &dyn Index,
     batch: Vec<(String, Dataset)>,
     options: &MatchOptions,
-    report: &mut (dyn FnMut(DocumentOutcome) + Send),
-) -> Result<()> {
+) -> Result<Vec<DocumentOutcome>> {
     let (locations, datasets): (Vec<String>, Vec<Dataset>) = batch.into_iter().unzip();
     let ids: Vec<Uuid> = datasets.iter().map(Dataset::id).collect();
     let results = if options.dry_run {
@@ -330,14 +354,13 @@ async fn write(
             })
             .collect::<Vec<Result<Added>>>()
     };
-    for ((location, id), result) in locations.into_iter().zip(ids).zip(results) {
-        report(DocumentOutcome {
-            location,
-            name: Some(id.to_string()),
-            result,
-        });
-    }
-    Ok(())
+    let each = locations.into_iter().zip(ids).zip(results);
+    let outcome = |((location, id), result): ((String, Uuid), Result<Added>)| DocumentOutcome {
+        location,
+        name: Some(id.to_string()),
+        result,
+    };
+    Ok(each.map(outcome).collect())
 }
 
 /// What adding a dataset would give where there may be one of its id.

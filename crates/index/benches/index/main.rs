@@ -42,6 +42,9 @@ const PRODUCT: &str = "ls8_c2l2";
 
 const BATCH: usize = 2000;
 
+/// Batches of parsed datasets that are there before they are added.
+const BATCHES: usize = 8;
+
 /// Documents are read and added end to end up to this number; rates do not change after it.
 const MOST_PARSED: u64 = 10_000;
 
@@ -134,9 +137,10 @@ async fn parse_and_add(n_datasets: u64, index: &dyn Index, figures: &mut Figures
     index.add_product(&product).await.expect("added");
     let n_datasets = n_datasets.min(MOST_PARSED);
     let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let how = AddOptions::default();
     let started = Instant::now();
     let numbers: Vec<u64> = (0..n_datasets).collect();
-    let mut parsed = futures::stream::iter(numbers.chunks(BATCH))
+    let mut written = futures::stream::iter(numbers.chunks(BATCH))
         .map(|batch| {
             let (batch, product) = (batch.to_vec(), product.clone());
             tokio::task::spawn_blocking(move || -> Vec<Dataset> {
@@ -144,10 +148,10 @@ async fn parse_and_add(n_datasets: u64, index: &dyn Index, figures: &mut Figures
                 batch.into_iter().map(of).collect()
             })
         })
-        .buffered(n_cores);
-    while let Some(datasets) = parsed.next().await {
-        let datasets = datasets.expect("parsed");
-        let outcomes = index.add_datasets(datasets, &AddOptions::default()).await;
+        .buffered(n_cores)
+        .map(|datasets| index.add_datasets(datasets.expect("parsed"), &how))
+        .buffered(index.writers());
+    while let Some(outcomes) = written.next().await {
         assert!(outcomes.expect("written").iter().all(AddOutcome::is_added));
     }
     let rate = per_second(n_datasets, started.elapsed());
@@ -165,20 +169,27 @@ async fn measure(n_datasets: u64, index: &dyn Index, size: impl Fn() -> u64) -> 
     let mut in_adding = Duration::ZERO;
     let mut in_making = Duration::ZERO;
     let numbers: Vec<u64> = (0..n_datasets).collect();
-    for batch in numbers.chunks(BATCH) {
+    let how = AddOptions::default();
+    // Memory holds few batches, however many there are.
+    for several in numbers.chunks(BATCH * BATCHES) {
         let started = Instant::now();
-        let datasets: Vec<Dataset> = batch
-            .iter()
-            .map(|n| Scene::of_archive(&product, *n).dataset())
+        let batches: Vec<Vec<Dataset>> = several
+            .chunks(BATCH)
+            .map(|batch| {
+                let of = |n: &u64| Scene::of_archive(&product, *n).dataset();
+                batch.iter().map(of).collect()
+            })
             .collect();
         in_making += started.elapsed();
         let started = Instant::now();
-        let outcomes = index
-            .add_datasets(datasets, &AddOptions::default())
-            .await
-            .expect("written");
+        let mut written = futures::stream::iter(batches)
+            .map(|batch| index.add_datasets(batch, &how))
+            .buffered(index.writers());
+        while let Some(outcomes) = written.next().await {
+            let outcomes = outcomes.expect("written");
+            assert!(outcomes.iter().all(AddOutcome::is_added));
+        }
         in_adding += started.elapsed();
-        assert!(outcomes.iter().all(AddOutcome::is_added));
     }
     let rate = per_second(n_datasets, in_adding);
     println!(

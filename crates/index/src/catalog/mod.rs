@@ -206,6 +206,12 @@ pub trait Index: Debug + Send + Sync {
         options: &AddOptions,
     ) -> Result<Vec<AddOutcome>>;
 
+    /// How many batches of datasets are best added at once, each by a call of
+    /// [`Index::add_datasets`]; 1 where there is one writer.
+    fn writers(&self) -> usize {
+        1
+    }
+
     /// Replaces the documents of datasets, all in one transaction; what became
     /// of each is told in the order of `datasets`.
     ///

@@ -1,6 +1,8 @@
 //! The contract, kept.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 
 use async_trait::async_trait;
 use datacube_geo::{Crs, Geometry};
@@ -25,6 +27,9 @@ use crate::locations;
 use crate::postgres::Definitions;
 use crate::query::Query;
 use crate::time_range::{TimeRange, from_micros, micros};
+
+/// Batches that are written at once at most.
+const MAX_WRITERS: usize = 4;
 
 #[async_trait]
 impl Index for PostgisIndex {
@@ -137,6 +142,13 @@ impl Index for PostgisIndex {
         options: &AddOptions,
     ) -> Result<Vec<AddOutcome>> {
         self.put_datasets(datasets, options).await
+    }
+
+    /// The server works for each connection on a core of its own.
+    fn writers(&self) -> usize {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let connections = usize::try_from(self.address.max_connections).unwrap_or(1);
+        cores.clamp(2, MAX_WRITERS).min(connections)
     }
 
     async fn datasets(&self, ids: &[Uuid]) -> Result<Vec<Option<Dataset>>> {
