@@ -135,7 +135,16 @@ try {
   console.log(JSON.stringify(seen));
 } finally {
   browser.removeAllListeners("exit");
-  browser.kill();
-  await new Promise((resolve) => browser.once("exit", resolve));
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  const ended = new Promise((resolve) => browser.once("exit", resolve));
+  // All its processes end by this; one that was killed would leave some behind that write.
+  send("Browser.close").catch(() => {});
+  const timer = setTimeout(() => browser.kill("SIGKILL"), 10_000);
+  await ended;
+  clearTimeout(timer);
+  try {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  } catch (error) {
+    // What is left in the temporary folder says nothing of the pages.
+    console.error(String(error));
+  }
 }
