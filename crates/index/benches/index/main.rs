@@ -91,7 +91,10 @@ async fn sqlite(n_datasets: u64) -> Figures {
         .await
         .expect("opened");
     println!("\n{n_datasets} datasets in one SQLite file");
-    let size = || std::fs::metadata(&path).map_or(0, |file| file.len());
+    // With what is in its log still.
+    let log = path.with_file_name("index.db-wal");
+    let bytes = |path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let size = || bytes(&path) + bytes(&log);
     let mut figures = measure(n_datasets, &index, size).await;
     let other = EmbeddedIndex::open(&folder.path().join("other.db"), &OpenOptions::new())
         .await

@@ -18,7 +18,7 @@ use super::plan::Walk;
 use super::sql::Statement;
 use crate::catalog::{Outline, OutlineRow};
 use crate::error::Result;
-use crate::footprint::{Area, Footprint};
+use crate::footprint::{Area, Footprint, Sieve};
 use crate::resolve::Resolved;
 
 /// Rows that are handed on together, and how often more than are asked for.
@@ -90,14 +90,15 @@ fn step(
     let mut prepared = borrowed.prepare(&statement.text)?;
     let mut rows = prepared.query(params_from_iter(statement.parameters()))?;
     let mut footprints = borrowed.prepare("SELECT footprint FROM dataset WHERE key = ?1")?;
+    let mut area = resolved.area.as_ref().map(|area| (area, Sieve::new(area)));
     let mut left = resolved.limit.unwrap_or(usize::MAX);
     let mut batch = Vec::with_capacity(BATCH);
     while left > 0
         && let Some(row) = rows.next()?
     {
         let outline = Outline::of_row(outline_row(row)?);
-        if let Some(area) = &resolved.area
-            && !is_within(area, &outline, row, &mut footprints)?
+        if let Some((area, sieve)) = &mut area
+            && !is_within(area, sieve, &outline, row, &mut footprints)?
         {
             continue;
         }
@@ -130,6 +131,7 @@ fn outline_row(row: &Row<'_>) -> rusqlite::Result<OutlineRow> {
 /// not tell: all else is in the index.
 fn is_within(
     area: &Area,
+    sieve: &mut Sieve<'_>,
     outline: &Outline,
     row: &Row<'_>,
     footprints: &mut rusqlite::Statement<'_>,
@@ -137,7 +139,7 @@ fn is_within(
     let Some(bounds) = outline.bounds else {
         return Ok(false);
     };
-    if let Some(told) = area.meets_box(&bounds.into()) {
+    if let Some(told) = sieve.meets_box(&bounds.into()) {
         return Ok(told);
     }
     let key: i64 = row.get(KEY)?;

@@ -3,7 +3,7 @@
 //! Two shapes meet when an edge of one comes close to an edge of the other, or
 //! else when one lies within the other, which one point of each tells. The
 //! edges of the area are in an R-tree, so that the outline of a country costs
-//! little more than a box.
+//! little more than a box. Boxes of very many footprints: [`super::sieve`].
 
 use geo::{Distance, Euclidean, Intersects};
 use geo_types::{Coord, Geometry, Line, LineString, Point};
@@ -16,17 +16,15 @@ use super::{Footprint, LonLatBox};
 #[derive(Clone, Debug)]
 pub(crate) struct Area {
     footprint: Footprint,
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
 }
 
 #[derive(Clone, Debug)]
-struct Part {
-    shape: Geometry<f64>,
-    bounds: LonLatBox,
+pub(super) struct Part {
+    pub(super) shape: Geometry<f64>,
+    pub(super) bounds: LonLatBox,
     edges: Vec<Line<f64>>,
     tree: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
-    /// A box well inside, if one was found.
-    inside: Option<LonLatBox>,
 }
 
 impl Area {
@@ -40,15 +38,12 @@ impl Area {
             });
             let tree = RTree::bulk_load(boxed.collect());
             let bounds = LonLatBox::of(shape)?;
-            let mut part = Part {
+            Some(Part {
                 shape: shape.clone(),
                 bounds,
                 edges,
                 tree,
-                inside: None,
-            };
-            part.inside = part.find_inside();
-            Some(part)
+            })
         };
         let parts = footprint.parts.iter().filter_map(part).collect();
         Area { footprint, parts }
@@ -68,108 +63,14 @@ impl Area {
             self.parts.iter().any(|part| part.meets(shape, &bounds))
         })
     }
-
-    /// Whether footprints with this box around them meet the area; `None` where the box
-    /// alone does not tell.
-    pub(crate) fn meets_box(&self, bounds: &LonLatBox) -> Option<bool> {
-        let mut is_sure = true;
-        for part in &self.parts {
-            match part.meets_box(bounds) {
-                Some(true) => return Some(true),
-                Some(false) => {}
-                None => is_sure = false,
-            }
-        }
-        is_sure.then_some(false)
-    }
 }
 
-/// How much of its width and height a box keeps in the search for one that is inside.
-const SHRUNK: [f64; 8] = [0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.35, 0.2];
-
 impl Part {
-    /// The largest box around the middle, of a few sizes, that no edge comes near.
-    fn find_inside(&self) -> Option<LonLatBox> {
-        let b = &self.bounds;
-        let (x, y) = ((b.west + b.east) / 2.0, (b.south + b.north) / 2.0);
-        if !self.shape.intersects(&Point::new(x, y)) {
-            return None;
-        }
-        let mut shrunk = SHRUNK.iter().map(|share| {
-            let (dx, dy) = (share * (b.east - x), share * (b.north - y));
-            LonLatBox {
-                west: x - dx,
-                south: y - dy,
-                east: x + dx,
-                north: y + dy,
-            }
-        });
-        shrunk.find(|b| !self.has_edge_near(&b.grown(b.tolerance())))
-    }
-
-    fn has_edge_near(&self, near: &LonLatBox) -> bool {
+    /// Whether an edge comes near a box, whose edges are those of longitude and latitude.
+    pub(super) fn has_edge_near(&self, near: &LonLatBox) -> bool {
         let envelope = AABB::from_corners([near.west, near.south], [near.east, near.north]);
         let mut edges = self.tree.locate_in_envelope_intersecting(&envelope);
         edges.next().is_some()
-    }
-
-    /// As [`Area::meets_box`]. Where no edge comes near the box, all of it is inside or
-    /// all of it outside; where one does, a side that is all inside tells too.
-    fn meets_box(&self, bounds: &LonLatBox) -> Option<bool> {
-        let tolerance = bounds.tolerance().max(self.bounds.tolerance());
-        let near = bounds.grown(tolerance);
-        let shifts = [0.0, 360.0, -360.0];
-        let shifts = shifts
-            .into_iter()
-            .filter(|shift| near.meets(&self.bounds, *shift));
-        let mut is_sure = true;
-        for shift in shifts {
-            let moved = LonLatBox {
-                west: near.west + shift,
-                east: near.east + shift,
-                ..near
-            };
-            let contains = |other: &LonLatBox| {
-                other.west <= moved.west
-                    && other.east >= moved.east
-                    && other.south <= moved.south
-                    && other.north >= moved.north
-            };
-            if self.inside.as_ref().is_some_and(contains) {
-                return Some(true);
-            }
-            if self.has_edge_near(&moved) {
-                if self.has_a_side(bounds, shift, tolerance) {
-                    return Some(true);
-                }
-                is_sure = false;
-            } else if self.shape.intersects(&Point::new(moved.west, moved.south)) {
-                return Some(true);
-            }
-        }
-        is_sure.then_some(false)
-    }
-
-    /// Whether all of a side of a box is inside: what the box is around has a point on
-    /// each side.
-    fn has_a_side(&self, b: &LonLatBox, shift: f64, tolerance: f64) -> bool {
-        let (west, east) = (b.west + shift, b.east + shift);
-        let sides = [
-            (west, west, b.south, b.north),
-            (east, east, b.south, b.north),
-            (west, east, b.south, b.south),
-            (west, east, b.north, b.north),
-        ];
-        sides.into_iter().any(|(west, east, south, north)| {
-            let side = LonLatBox {
-                west,
-                south,
-                east,
-                north,
-            };
-            !self.has_edge_near(&side.grown(tolerance))
-                && self.shape.intersects(&Point::new(west, south))
-        })
     }
 
     fn meets(&self, shape: &Geometry<f64>, bounds: &LonLatBox) -> bool {
@@ -245,7 +146,6 @@ fn first_point(shape: &Geometry<f64>) -> Option<Point<f64>> {
 
 #[cfg(test)]
 mod tests {
-    use geo::Translate;
     use geo_types::{MultiPolygon, Polygon, Rect};
 
     use super::super::Projector;
@@ -292,40 +192,6 @@ mod tests {
         // A square of no size is a point.
         check(square(0.0, 0.0, 0.0), square(0.0, 0.0, 2.0), true);
         check(square(3.0, 0.0, 0.0), square(0.0, 0.0, 2.0), false);
-    }
-
-    /// What the box tells of a footprint is what the footprint tells, and of most it
-    /// does tell.
-    #[test]
-    fn a_box_tells_of_what_is_well_inside_or_outside() {
-        let hole = square(20.0, 0.0, 5.0).exterior().clone();
-        let ring = Polygon::new(square(0.0, 0.0, 40.0).exterior().clone(), vec![hole]);
-        let over = square(180.0, 10.0, 30.0);
-        let (mut n, mut n_told) = (0, 0);
-        for area in [
-            Geometry::Polygon(ring),
-            square(0.0, 0.0, 40.0).into(),
-            over.into(),
-            Point::new(3.0, 3.0).into(),
-        ] {
-            let area = Area::new(footprint(area));
-            for x in (-360..=360).step_by(3) {
-                for y in (-60..=60).step_by(3) {
-                    let slanted = Polygon::new(
-                        LineString::from(vec![(0.0, 1.0), (1.4, 0.0), (0.0, -1.0), (-1.4, 0.0)]),
-                        Vec::new(),
-                    );
-                    let shape = slanted.translate(f64::from(x) + 0.7, f64::from(y) + 0.7);
-                    let other = footprint(shape);
-                    let told = area.meets_box(&other.bounds());
-                    let meets = area.meets(&other);
-                    assert!(told.is_none_or(|told| told == meets), "{told:?} {other:?}");
-                    n += 1;
-                    n_told += usize::from(told.is_some());
-                }
-            }
-        }
-        assert!(n_told > n * 97 / 100, "{n_told} of {n}");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 mod area;
 mod build;
+mod sieve;
 mod source;
 mod wkb;
 
@@ -21,6 +22,7 @@ use geo_types::{Geometry, Polygon};
 
 pub(crate) use area::Area;
 pub(crate) use build::{BuildError, Projector};
+pub(crate) use sieve::Sieve;
 
 /// How far a drawn edge may be from the true one, in degrees on the ground (about 11 m).
 const EDGE_DEG: f64 = 1e-4;
