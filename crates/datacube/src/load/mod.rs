@@ -15,7 +15,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use datacube_compute::Cube;
-use datacube_geo::{Crs, GeoBox, Resolution, Xy};
+use datacube_geo::{Crs, CrsTransform, GeoBox, Resolution, Xy};
 use datacube_index::{Index, IndexExt, Query};
 use datacube_load::Loader;
 use datacube_model::{Dataset, Product};
@@ -261,8 +261,11 @@ fn region_query(options: &LoadOptions) -> DatasetQuery {
     query
 }
 
+/// Points of each side of a grid of which the place is looked for.
+const OUTLINE_PIECES: usize = 32;
+
 /// What is searched for: where the query names no region, that of the grid that was
-/// given, as far as it is on the earth.
+/// given, if its outline is on the earth.
 ///
 /// # Source
 /// datacube-core, `datacube/api/query.py` (`Query`: `like.extent`).
@@ -271,11 +274,39 @@ fn searched(options: &LoadOptions) -> DatasetQuery {
     if let Some(like) = &options.like
         && !query.names_region()
     {
-        let extent = like.extent();
-        let is_on_earth = extent.to_crs(&Crs::wgs84(), None).is_ok();
-        query.geopolygon = is_on_earth.then_some(extent);
+        query.geopolygon = is_on_earth(like).then(|| like.extent());
     }
     query
+}
+
+/// Whether every point of a grid's outline is a place on the earth. Beyond the edge of a
+/// map there is none, or, where a projection folds back, that of another point.
+fn is_on_earth(grid: &GeoBox) -> bool {
+    let Some(there) = grid
+        .crs()
+        .and_then(|crs| CrsTransform::new(crs, &Crs::wgs84()).ok())
+    else {
+        return false;
+    };
+    let (back, to_pixel) = (there.inverse(), grid.inverse_affine());
+    let (rows, cols) = (grid.rows() as f64, grid.cols() as f64);
+    let mut points = (0..OUTLINE_PIECES).flat_map(|piece| {
+        let part = piece as f64 / OUTLINE_PIECES as f64;
+        let (row, col) = (part * rows, part * cols);
+        [
+            (col, 0.0),
+            (cols, row),
+            (cols - col, rows),
+            (0.0, rows - row),
+        ]
+    });
+    points.all(|(x, y)| {
+        let place = there.point(grid.affine().apply(Xy::new(x, y)));
+        let place = place.ok().flatten();
+        let point = place.and_then(|place| back.point(place).ok().flatten());
+        let pixel = point.map(|point| to_pixel.apply(point));
+        pixel.is_some_and(|pixel| (pixel.x - x).abs() < 0.5 && (pixel.y - y).abs() < 0.5)
+    })
 }
 
 fn plan_geobox(
