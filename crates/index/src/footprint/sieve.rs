@@ -182,13 +182,10 @@ fn cell_size(low: f64, high: f64) -> f64 {
 )]
 fn cells(range: (f64, f64), of: (f64, f64)) -> Option<(Range<usize>, bool)> {
     let size = cell_size(of.0, of.1);
-    if !(size > 0.0) {
-        return None;
-    }
     let last = N_CELLS as f64 - 1.0;
     let at = |value: f64| ((value - of.0) / size).floor().clamp(0.0, last) as usize;
     let is_beyond = range.0 < of.0 || range.1 > of.1;
-    Some((at(range.0)..at(range.1) + 1, is_beyond))
+    (size > 0.0).then(|| (at(range.0)..at(range.1) + 1, is_beyond))
 }
 
 #[cfg(test)]
