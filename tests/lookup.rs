@@ -179,7 +179,7 @@ fn grids_of_half_the_earth_find_what_is_there() {
             [-7.0 * m, -7.0 * m, 7.0 * m, 7.0 * m],
         ),
         ("EPSG:4326", [-180.0, -90.0, 180.0, 90.0]),
-        ("EPSG:3832", [-1.0 * m, -5.0 * m, 4.0 * m, 1.0 * m]),
+        ("EPSG:3832", [-m, -5.0 * m, 4.0 * m, m]),
     ] {
         let (rows, cols) = (40, 40);
         let affine = Affine {
