@@ -1,5 +1,8 @@
-//! Masked NDVI on pixels in memory, beside numpy and dask's threads in the same
-//! run.
+//! Masked NDVI on pixels in memory, beside numpy, dask's threads and what the
+//! memory can do, in the same run.
+//!
+//! Everything is measured in rounds and the best is taken: a machine that other
+//! work shares is at times twice as fast as at others.
 //!
 //! `cargo bench -p datacube-compute --bench ndvi`; numpy and dask are those of
 //! `$DATACUBE_PYTHON`, else of `python3`.
@@ -10,13 +13,15 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use datacube_compute::{
-    Attrs, ChunkSink, Chunks, Coords, DataArray, Engine, Job, LocalCluster, MemorySink, Region,
-    SinkError,
+    Attrs, Buffer, ChunkSink, Chunks, Coords, DataArray, Engine, Job, LocalCluster, MemorySink,
+    Region, SinkError,
 };
 
 const ROWS: usize = 4096;
 const COLS: usize = 4096;
-const SECONDS: f64 = 2.0;
+/// For each case, in so many rounds.
+const SECONDS: f64 = 3.0;
+const ROUNDS: u32 = 6;
 
 /// Takes chunks and forgets them: what is measured is the computing, into
 /// buffers of the pool.
@@ -42,18 +47,56 @@ fn band(name: &str, seed: u64, value: impl Fn(u64) -> u16) -> DataArray {
     DataArray::from_values(name, &["y", "x"], &[ROWS, COLS], pixels, Coords::new()).unwrap()
 }
 
-fn best(run: impl Fn()) -> f64 {
-    let mut best = Duration::MAX;
-    let end = Instant::now() + Duration::from_secs_f64(SECONDS);
-    while Instant::now() < end || best == Duration::MAX {
-        let start = Instant::now();
-        run();
-        best = best.min(start.elapsed());
+/// Something to be measured, and its best time.
+struct Case<'a> {
+    what: String,
+    run: Box<dyn Fn() + 'a>,
+    best: Duration,
+}
+
+impl<'a> Case<'a> {
+    fn new(what: impl Into<String>, run: impl Fn() + 'a) -> Case<'a> {
+        Case {
+            what: what.into(),
+            run: Box::new(run),
+            best: Duration::MAX,
+        }
     }
-    (ROWS * COLS) as f64 / 1e6 / best.as_secs_f64()
+
+    fn measure(&mut self) {
+        let end = Instant::now() + Duration::from_secs_f64(SECONDS / f64::from(ROUNDS));
+        while Instant::now() < end {
+            let start = Instant::now();
+            (self.run)();
+            self.best = self.best.min(start.elapsed());
+        }
+    }
+
+    /// In Mpixel/s.
+    fn rate(&self) -> f64 {
+        (ROWS * COLS) as f64 / 1e6 / self.best.as_secs_f64()
+    }
+}
+
+/// Reads three bands, one after the other, and does nothing else.
+fn read(bands: &[Buffer; 3], threads: usize) {
+    let part = bands[0].len() / threads;
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || {
+                for band in bands {
+                    let (_, words, _) =
+                        // SAFETY: any bytes are integers.
+                        unsafe { band[thread * part..][..part].align_to::<u64>() };
+                    std::hint::black_box(words.iter().fold(0, |sum, word| sum ^ word));
+                }
+            });
+        }
+    });
 }
 
 /// What the peers take, in Mpixel/s.
+#[derive(Default)]
 struct Peers {
     numpy: String,
     whole: f64,
@@ -62,14 +105,31 @@ struct Peers {
     dask: Option<(String, f64, u64)>,
 }
 
-fn peers(threads: usize) -> Option<Peers> {
+impl Peers {
+    /// The better of two measurements.
+    fn best(self, other: Option<Peers>) -> Peers {
+        let other = other.unwrap_or_default();
+        let dask = match (self.dask, other.dask) {
+            (Some(a), Some(b)) if b.1 > a.1 => Some(b),
+            (a, b) => a.or(b),
+        };
+        Peers {
+            numpy: self.numpy,
+            whole: self.whole.max(other.whole),
+            blocks: self.blocks.max(other.blocks),
+            dask,
+        }
+    }
+}
+
+fn measure_peers(threads: usize) -> Option<Peers> {
     let python = std::env::var("DATACUBE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/ndvi_numpy.py");
     let args = [
         script,
         &ROWS.to_string(),
         &COLS.to_string(),
-        &SECONDS.to_string(),
+        &(SECONDS / f64::from(ROUNDS)).to_string(),
         &threads.to_string(),
     ];
     let out = Command::new(python).args(args).output().ok()?;
@@ -116,67 +176,76 @@ fn main() {
         .start()
         .unwrap();
     let all = LocalCluster::start().unwrap();
-    let mut rows = Vec::new();
-    for chunk in [16, 64, 256, 1024, 4096] {
-        let job = chunks(chunk);
-        let rate = best(|| {
-            one.run(&job, &Discard, &()).unwrap();
-        });
-        rows.push((
-            format!("1 thread, chunks of {chunk} rows, buffers reused"),
-            rate,
+    let threads = all.n_threads();
+    let jobs = [16, 64, 256, 1024, 4096].map(|rows| (rows, chunks(rows)));
+    let bands: [Buffer; 3] =
+        std::array::from_fn(|_| Buffer::from_slice(&vec![1u16; ROWS * COLS]).unwrap());
+    let (one, all, bands) = (&one, &all, &bands);
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for (rows, job) in &jobs {
+        cases.push(Case::new(
+            format!("1 thread, chunks of {rows} rows, buffers reused"),
+            move || drop(one.run(job, &Discard, &()).unwrap()),
         ));
     }
-    let job = chunks(256);
-    rows.push((
-        "1 thread, to a new array in memory".to_owned(),
-        best(|| {
-            one.run(&job, &MemorySink::new(), &()).unwrap();
-        }),
+    let job = &jobs[2].1;
+    cases.push(Case::new("1 thread, to a new array in memory", move || {
+        one.run(job, &MemorySink::new(), &()).unwrap();
+    }));
+    cases.push(Case::new(
+        format!("{threads} threads, buffers reused"),
+        move || drop(all.run(job, &Discard, &()).unwrap()),
     ));
-    rows.push((
-        format!("{} threads, buffers reused", all.n_threads()),
-        best(|| {
-            all.run(&job, &Discard, &()).unwrap();
-        }),
+    cases.push(Case::new(
+        format!("{threads} threads, to a new array in memory"),
+        move || drop(all.run(job, &MemorySink::new(), &()).unwrap()),
     ));
-    rows.push((
-        format!("{} threads, to a new array in memory", all.n_threads()),
-        best(|| {
-            all.run(&job, &MemorySink::new(), &()).unwrap();
-        }),
-    ));
-    let peers = peers(all.n_threads());
+    let mut limits = [1, threads].map(|threads| {
+        let plural = if threads == 1 { "" } else { "s" };
+        let what = format!("the memory: {threads} thread{plural} that only read the 3 bands");
+        Case::new(what, move || read(bands, threads))
+    });
+    let mut peers: Option<Peers> = None;
+    for _ in 0..ROUNDS {
+        for case in cases.iter_mut().chain(&mut limits) {
+            case.measure();
+        }
+        peers = match (peers, measure_peers(threads)) {
+            (Some(known), again) => Some(known.best(again)),
+            (None, first) => first,
+        };
+    }
     println!("masked NDVI, {ROWS} x {COLS} pixels of uint16 in memory");
+    for limit in &limits {
+        println!("{:9.0} Mpixel/s  {}", limit.rate(), limit.what);
+    }
+    let mut beside: Vec<(&str, f64)> = Vec::new();
     if let Some(peers) = &peers {
-        let Peers {
-            numpy,
-            whole,
-            blocks,
-            ..
-        } = peers;
-        println!("{whole:9.0} Mpixel/s  numpy {numpy}, 1 thread, whole arrays");
-        println!("{blocks:9.0} Mpixel/s  numpy {numpy}, 1 thread, blocks of 16 rows");
+        let Peers { numpy, .. } = peers;
+        let line = |rate: f64, what: String| println!("{rate:9.0} Mpixel/s  {what}");
+        line(
+            peers.whole,
+            format!("numpy {numpy}, 1 thread, whole arrays"),
+        );
+        line(
+            peers.blocks,
+            format!("numpy {numpy}, 1 thread, blocks of 16 rows"),
+        );
+        beside.push(("numpy in blocks", peers.blocks));
         if let Some((version, rate, rows)) = &peers.dask {
-            println!(
-                "{rate:9.0} Mpixel/s  dask {version}, {} threads, chunks of {rows} rows, to a new array",
-                all.n_threads()
-            );
+            let how = format!("{threads} threads, chunks of {rows} rows, to a new array");
+            line(*rate, format!("dask {version}, {how}"));
+            beside.push(("dask", *rate));
         }
     } else {
         println!("no numpy to compare with: set DATACUBE_PYTHON");
     }
-    for (what, rate) in rows {
-        let times = |peer: &str, of: f64| format!("{:5.1} x {peer}  ", rate / of);
-        let numpy = peers.as_ref().map(|peers| times("numpy", peers.whole));
-        let dask = peers
-            .as_ref()
-            .and_then(|peers| peers.dask.as_ref())
-            .map(|(_, of, _)| times("dask", *of));
-        println!(
-            "{rate:9.0} Mpixel/s  {}{}{what}",
-            numpy.unwrap_or_default(),
-            dask.unwrap_or_default()
-        );
+    for case in &cases {
+        let rate = case.rate();
+        print!("{rate:9.0} Mpixel/s");
+        for (peer, of) in &beside {
+            print!("  {:5.1} x {peer}", rate / of);
+        }
+        println!("  {}", case.what);
     }
 }

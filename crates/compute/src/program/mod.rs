@@ -1,8 +1,8 @@
 //! Programs: several elementwise functions in one pass over a chunk.
 //!
 //! A [`Program`] is data: a list of steps, each a function of inputs, earlier
-//! steps and constants. To run it is compiled once to kernels and registers
-//! (`compile`) and interpreted over blocks of a few thousand pixels, so that
+//! steps and constants. To run it is compiled once to kernels (`select`) and
+//! registers (`compile`) and interpreted over blocks of pixels, so that
 //! what one step leaves is still in the first-level cache when the next one
 //! reads it, and no intermediate ever has the size of a chunk.
 
@@ -11,6 +11,7 @@ pub(crate) mod element;
 mod kernel;
 pub(crate) mod layout;
 pub(crate) mod naive;
+mod select;
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 //! Loops over the pixels of a block, each compiled for what the machine can do.
 
-use super::functions::{MaskWord, Pow, Word};
+use super::functions::{Add, Div, MaskWord, Pow, Sub, Word};
 use super::{Call, Kernel, Simd};
 use crate::program::element::{CastTo, Element, Truth};
 
@@ -75,6 +75,33 @@ fn loop_choose_or<S: CastTo<D> + Copy, D: Copy>(
 }
 
 #[inline(always)]
+fn normalised_difference<T: Element>(a: T, b: T) -> T {
+    Div::f(Sub::f(a, b), Add::f(a, b))
+}
+
+#[inline(always)]
+fn loop_difference<S: CastTo<D> + Copy, D: Element>(out: &mut [D], a: &[S], b: &[S]) {
+    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        *out = normalised_difference(a.cast(), b.cast());
+    }
+}
+
+#[inline(always)]
+fn loop_masked_difference<S: CastTo<D> + Copy, D: Element>(
+    out: &mut [D],
+    condition: &[Truth],
+    a: &[S],
+    b: &[S],
+    other: D,
+) {
+    let hidden = normalised_difference(other, other);
+    for (((out, condition), &a), &b) in out.iter_mut().zip(condition).zip(a).zip(b) {
+        let seen = normalised_difference(a.cast(), b.cast());
+        *out = if condition.0 != 0 { seen } else { hidden };
+    }
+}
+
+#[inline(always)]
 fn loop_mask<T: MaskWord>(out: &mut [Truth], a: &[T], mask: T, value: T) {
     for (out, &a) in out.iter_mut().zip(a) {
         *out = a.test(mask, value);
@@ -136,6 +163,21 @@ multiversion!(choose_or[choose_or_baseline, choose_or_avx2]<S, D> where (S: Cast
     let other = D::of_bits(call.params[0]);
     // SAFETY: the contract of `Kernel`.
     unsafe { loop_choose_or::<S, D>(call.result(), call.arg(0), call.arg(1), other) };
+    true
+});
+
+multiversion!(difference[difference_baseline, difference_avx2]<S, D> where (S: CastTo<D> + Copy, D: Element) |call| {
+    // SAFETY: the contract of `Kernel`.
+    unsafe { loop_difference::<S, D>(call.result(), call.arg(0), call.arg(1)) };
+    true
+});
+
+multiversion!(masked_difference[masked_difference_baseline, masked_difference_avx2]<S, D> where (S: CastTo<D> + Copy, D: Element + Word) |call| {
+    let other = D::of_bits(call.params[0]);
+    // SAFETY: the contract of `Kernel`.
+    unsafe {
+        loop_masked_difference::<S, D>(call.result(), call.arg(0), call.arg(1), call.arg(2), other);
+    };
     true
 });
 

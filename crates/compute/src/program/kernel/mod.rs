@@ -17,7 +17,10 @@ use functions::{
     Mul, Ne, Neg, Not, NotNan, Or, Radians, Rint, ShiftLeft, ShiftRight, Sign, Sin, Sinh, Sqrt,
     Sub, Tan, Tanh, Trunc, Xor,
 };
-use loops::{choose, choose_or, left, map1, map2, mask_test, power, right, tree};
+use loops::{
+    choose, choose_or, difference as plain_difference, left, map1, map2, mask_test,
+    masked_difference, power, right, tree,
+};
 
 use super::element::{Element, Truth, with_element};
 use crate::plan::{Binary, Func, Unary};
@@ -253,6 +256,33 @@ pub(super) fn masked(from: DType, to: DType, simd: Simd) -> Option<Kernel> {
         (DType::UInt16, DType::Float32) => choose_or::<u16, f32>(simd),
         (DType::Int32, DType::Float64) => choose_or::<i32, f64>(simd),
         (DType::UInt32, DType::Float64) => choose_or::<u32, f64>(simd),
+        _ => return None,
+    })
+}
+
+/// `(a - b) / (a + b)` of bands that are converted on the way; `masked`: of
+/// `where(condition, a, constant)` and `where(condition, b, constant)`.
+pub(super) fn difference(from: DType, to: DType, masked: bool, simd: Simd) -> Option<Kernel> {
+    macro_rules! of {
+        ($from:ty, $to:ty) => {
+            if masked {
+                masked_difference::<$from, $to>(simd)
+            } else {
+                plain_difference::<$from, $to>(simd)
+            }
+        };
+    }
+    Some(match (from, to) {
+        (DType::Int8, DType::Float32) => of!(i8, f32),
+        (DType::UInt8, DType::Float32) => of!(u8, f32),
+        (DType::Int16, DType::Float32) => of!(i16, f32),
+        (DType::UInt16, DType::Float32) => of!(u16, f32),
+        (DType::Float32, DType::Float32) => of!(f32, f32),
+        (DType::Int16, DType::Float64) => of!(i16, f64),
+        (DType::UInt16, DType::Float64) => of!(u16, f64),
+        (DType::Int32, DType::Float64) => of!(i32, f64),
+        (DType::UInt32, DType::Float64) => of!(u32, f64),
+        (DType::Float64, DType::Float64) => of!(f64, f64),
         _ => return None,
     })
 }
