@@ -211,6 +211,38 @@ fn mistakes_say_what_to_do() {
 }
 
 #[test]
+fn files_that_are_something_else_are_told() {
+    let archive = Archive::indexed();
+    let file = |name: &str, content: &[u8]| {
+        std::fs::write(archive.path(name), content).expect("a file");
+        archive.text(name)
+    };
+    let picture = file("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\r");
+    let text = file("notes.yaml", b"---\nname: notes\n");
+    let folder = archive.text("scenes");
+    let cases: [(&[&str], &str); 6] = [
+        (&["product", "add", &picture], "not text in UTF-8"),
+        (&["product", "add", &folder], "it is a folder"),
+        (&["dataset", "add", &picture], "not text in UTF-8"),
+        (
+            &["load", "tiny", "--geopolygon", &picture],
+            "not text in UTF-8",
+        ),
+        (
+            &["load", "tiny", "--like", &text],
+            "begins with \"---\\nname\", as no TIFF does",
+        ),
+        (&["load", "tiny", "--like", &picture], "it is a PNG file"),
+    ];
+    for (arguments, expected) in cases {
+        let (_, message) = archive.fail(arguments);
+        assert!(message.contains(expected), "{arguments:?}: {message}");
+        let path = arguments.last().expect("a path");
+        assert_eq!(message.matches(path).count(), 1, "{message}");
+    }
+}
+
+#[test]
 fn a_result_larger_than_memory_is_refused_before_anything_is_read() {
     let archive = Archive::indexed();
     let arguments = [

@@ -44,7 +44,7 @@ pub use config::{
 };
 pub use coords::{GRID_MAPPING, HasGeoBox, cube_coords};
 pub use datacube::{Datacube, SKIPPED_ATTR};
-pub use documents::{DocumentOutcome, read_documents};
+pub use documents::{DocumentOutcome, read_documents, read_text};
 pub use error::{Error, Result};
 pub use grid_workflow::{CalendarPeriod, Cell, GridWorkflow, Tile};
 pub use group::{FuseOrder, Group, GroupBy, GroupFunction, GroupKey, group_datasets, solar_day};

@@ -311,7 +311,7 @@ fn resampling(texts: &[String]) -> Result<ResamplingSpec> {
 /// The first polygon of a GeoJSON file, in longitude and latitude as the format demands.
 fn read_geojson(path: &Path) -> Result<Geometry> {
     let place = || format!("--geopolygon {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(place)?;
+    let text = datacube::read_text(path).context("--geopolygon")?;
     let value = serde_json::from_str(&text).with_context(place)?;
     Geometry::from_geojson(&value, Some(Crs::wgs84())).with_context(place)
 }

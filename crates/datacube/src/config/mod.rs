@@ -61,7 +61,7 @@ pub fn resolve(options: &ConfigOptions) -> Result<Resolved> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::Config {
                 place: path.display().to_string(),
-                problem: error.to_string(),
+                problem: crate::documents::file_problem(&error),
             }),
         },
     )

@@ -67,12 +67,7 @@ impl VirtualCatalog {
     /// # Errors
     /// [`Error::File`] for a file that cannot be read; as [`VirtualCatalog::from_yaml`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| Error::File {
-            path: path.display().to_string(),
-            problem: error.to_string(),
-        })?;
-        Self::from_yaml(&text)
+        Self::from_yaml(&crate::read_text(path.as_ref())?)
     }
 
     /// Names of products, then of transforms.

@@ -438,16 +438,17 @@ fn not_a_tiff(uri: &str, start: &[u8]) -> Error {
             ),
         ),
         None => {
-            let start: Vec<String> = start
-                .iter()
-                .take(8)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            Error::unreadable(
-                uri,
-                "header",
-                format!("it begins with bytes {}, as no TIFF does", start.join(" ")),
-            )
+            let start = &start[..start.len().min(8)];
+            let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t');
+            let shown = match start.iter().all(printable) {
+                true => format!("{:?}", String::from_utf8_lossy(start)),
+                false => {
+                    let bytes = start.iter().map(|byte| format!("{byte:02x}"));
+                    format!("bytes {}", bytes.collect::<Vec<_>>().join(" "))
+                }
+            };
+            let problem = format!("it begins with {shown}, as no TIFF does");
+            Error::unreadable(uri, "header", problem)
         }
     }
 }
