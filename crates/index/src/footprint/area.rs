@@ -146,18 +146,10 @@ fn first_point(shape: &Geometry<f64>) -> Option<Point<f64>> {
 
 #[cfg(test)]
 mod tests {
-    use geo_types::{MultiPolygon, Polygon, Rect};
+    use geo_types::{MultiPolygon, Polygon};
 
-    use super::super::Projector;
+    use super::super::kit::{footprint, square};
     use super::*;
-
-    fn footprint(shape: impl Into<Geometry<f64>>) -> Footprint {
-        Footprint::build(&shape.into(), &Projector::LonLat).expect("points")
-    }
-
-    fn square(x: f64, y: f64, half: f64) -> Polygon<f64> {
-        Rect::new((x - half, y - half), (x + half, y + half)).to_polygon()
-    }
 
     fn check(a: impl Into<Geometry<f64>>, b: impl Into<Geometry<f64>>, meet: bool) {
         let (a, b) = (footprint(a), footprint(b));

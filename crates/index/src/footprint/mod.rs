@@ -224,6 +224,23 @@ fn rectangle(bounds: LonLatBox) -> Polygon<f64> {
 }
 
 #[cfg(test)]
+mod kit {
+    //! Footprints for tests.
+
+    use geo_types::{Geometry, Polygon, Rect};
+
+    use super::{Footprint, Projector};
+
+    pub(super) fn footprint(shape: impl Into<Geometry<f64>>) -> Footprint {
+        Footprint::build(&shape.into(), &Projector::LonLat).expect("points")
+    }
+
+    pub(super) fn square(x: f64, y: f64, half: f64) -> Polygon<f64> {
+        Rect::new((x - half, y - half), (x + half, y + half)).to_polygon()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -191,18 +191,10 @@ fn cells(range: (f64, f64), of: (f64, f64)) -> Option<(Range<usize>, bool)> {
 #[cfg(test)]
 mod tests {
     use geo::Translate;
-    use geo_types::{Geometry, LineString, Polygon, Rect};
+    use geo_types::{Geometry, LineString, Polygon};
 
-    use super::super::{Footprint, Projector};
+    use super::super::kit::{footprint, square};
     use super::*;
-
-    fn footprint(shape: impl Into<Geometry<f64>>) -> Footprint {
-        Footprint::build(&shape.into(), &Projector::LonLat).expect("points")
-    }
-
-    fn square(x: f64, y: f64, half: f64) -> Polygon<f64> {
-        Rect::new((x - half, y - half), (x + half, y + half)).to_polygon()
-    }
 
     /// What the box tells of a footprint is what the footprint tells, and of most it
     /// does tell.
