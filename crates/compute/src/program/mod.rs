@@ -12,6 +12,8 @@ mod kernel;
 pub(crate) mod layout;
 pub(crate) mod naive;
 mod select;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
