@@ -48,6 +48,7 @@ mod reduce;
 mod region;
 pub mod regional;
 pub mod repr;
+mod runtime;
 mod serial;
 mod sink;
 mod source;

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::spill::Room;
+use crate::runtime::unblock;
 
 /// Counts bytes and lets tasks in.
 #[derive(Debug)]
@@ -165,7 +166,7 @@ impl Gate {
             while kept() > goal {
                 let room = Arc::clone(&room);
                 // A disk that is full is told by the job that needs it.
-                let spilled = tokio::task::spawn_blocking(move || room.spill_oldest()).await;
+                let spilled = unblock(move || room.spill_oldest()).await;
                 if !matches!(spilled, Ok(Ok(true))) {
                     break;
                 }

@@ -22,6 +22,7 @@ use crate::engine::{CancelToken, Job, check_result_fits};
 use crate::error::{Error, Result};
 use crate::observe::{Event, Observer, RunReport};
 use crate::region::Region;
+use crate::runtime::spawn;
 use crate::sink::{ChunkSink, WriteOrder, sink_error};
 use running::Running;
 use state::{JobRef, State, WaitForUsers};
@@ -236,7 +237,7 @@ fn run_phase(
         let wait = WaitForUsers(&state);
         let feeder = JobRef(Arc::clone(&state));
         let watched = (job.cancel_token().clone(), state.stop.clone(), over.clone());
-        io.spawn(async move {
+        spawn(io, async move {
             let (cancel, stop, over) = watched;
             tokio::select! {
                 () = cancel.cancelled() => stop.cancel(),
@@ -245,9 +246,9 @@ fn run_phase(
         });
         let feeding = Arc::clone(shared);
         if state.tasks.reads() {
-            io.spawn(feed(feeding, feeder));
+            spawn(io, feed(feeding, feeder));
         } else {
-            io.spawn(give_turns(feeding, feeder, total, task_bytes));
+            spawn(io, give_turns(feeding, feeder, total, task_bytes));
         }
         drop(wait);
     }

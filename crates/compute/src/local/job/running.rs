@@ -19,6 +19,7 @@ use crate::exec::{Machine, Task, guarded, panic_message};
 use crate::local::gate::Pass;
 use crate::local::tasks::task_error;
 use crate::observe::{Event, StepKind};
+use crate::runtime::spawn;
 use crate::source::Fetched;
 
 /// Time before something is tried again, as often as it was tried.
@@ -74,10 +75,11 @@ impl Running {
                 time: Duration::ZERO,
             }),
         });
+        let io = running.job.0.io.clone();
         if running.task.n_steps() == 1 {
-            tokio::spawn(fetch(Arc::clone(shared), running, 0, None));
+            spawn(&io, fetch(Arc::clone(shared), running, 0, None));
         } else {
-            tokio::spawn(fetch_steps(Arc::clone(shared), running));
+            spawn(&io, fetch_steps(Arc::clone(shared), running));
         }
     }
 
@@ -103,7 +105,7 @@ impl Running {
             progress.pass.take()
         };
         let (job, number, shared) = (self.job.another(), self.number, Arc::clone(shared));
-        self.job.0.io.spawn(async move {
+        spawn(&self.job.0.io, async move {
             tokio::select! {
                 () = tokio::time::sleep(RETRY_PAUSE * tries) => {}
                 () = job.0.stop.cancelled() => return,
@@ -175,12 +177,11 @@ async fn fetch_steps(shared: Arc<Shared>, running: Arc<Running>) {
             () = running.job.0.stop.cancelled() => return,
             () = running.over.cancelled() => return,
         };
-        tokio::spawn(fetch(
-            Arc::clone(&shared),
-            Arc::clone(&running),
-            step,
-            permit,
-        ));
+        let work = Arc::clone(&running);
+        spawn(
+            &running.job.0.io,
+            fetch(Arc::clone(&shared), work, step, permit),
+        );
     }
 }
 
