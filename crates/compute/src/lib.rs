@@ -48,7 +48,6 @@ mod reduce;
 mod region;
 pub mod regional;
 pub mod repr;
-mod runtime;
 mod serial;
 mod sink;
 mod source;

@@ -17,7 +17,6 @@ use crate::plan::{Arg, Node, NodeRef, Op, Output, input_regions};
 use crate::program::naive::{self, Failure, Operand};
 use crate::region::{Region, c_strides};
 use crate::regional::Block;
-use crate::runtime::spawn;
 use crate::sink::{ChunkSink, sink_error};
 use crate::source::Cost;
 
@@ -267,7 +266,7 @@ impl Serial {
         // Waits on a channel, so that it works within another runtime too.
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let fetch = source.fetch(region);
-        spawn(self.io()?.handle(), async move {
+        self.io()?.spawn(async move {
             let result = fetch.await;
             let _ = sender.send(result);
         });

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use datacube_index::Index;
 
-use crate::runtime::{self, Home};
+use crate::runtime;
 
 /// How long the end of a program may be held up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,7 +21,6 @@ pub(crate) struct Opened {
     index: Arc<dyn Index>,
     /// Whether nobody else answers for it.
     is_ours: bool,
-    home: Home,
 }
 
 impl Opened {
@@ -29,7 +28,6 @@ impl Opened {
         Opened {
             index,
             is_ours: true,
-            home: Home::here(),
         }
     }
 
@@ -37,13 +35,7 @@ impl Opened {
         Opened {
             index,
             is_ours: false,
-            home: Home::here(),
         }
-    }
-
-    /// What has to be around its futures.
-    pub(crate) fn home(&self) -> Home {
-        self.home
     }
 
     pub(crate) fn index(&self) -> &Arc<dyn Index> {
@@ -78,7 +70,7 @@ impl Drop for Opened {
             }
         };
         // One of the runtime's own threads must not wait for the others.
-        if let (Ok(closing), false) = (self.home.start(closing), runtime::is_inside()) {
+        if let (Ok(closing), false) = (runtime::start(closing), runtime::is_inside()) {
             closing.wait();
         }
     }

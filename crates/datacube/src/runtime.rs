@@ -4,12 +4,10 @@
 //! and awaited through a channel, so a blocking call may stand anywhere, also
 //! inside somebody else's async runtime, where `block_on` would panic.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::OnceLock;
-use std::task::Poll;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{Error, Result};
 
@@ -75,65 +73,6 @@ where
     Ok(Started { done })
 }
 
-/// The library that made something, and with it the runtime that it expects around it.
-///
-/// Each cell of a Rust notebook is a library with a tokio of its own: what one cell has
-/// made (an index with its connections, a source with its clients) does not see the
-/// runtime of another that polls it. Whoever made it enters its own.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Home(fn(&mut dyn FnMut()));
-
-impl Home {
-    /// This library.
-    pub(crate) fn here() -> Home {
-        Home(|work| {
-            let own = match Handle::try_current() {
-                Ok(_) => None,
-                Err(_) => runtime().ok().map(Runtime::enter),
-            };
-            work();
-            drop(own);
-        })
-    }
-
-    /// `future`, polled within the runtime of this home.
-    pub(crate) async fn around<F: Future>(self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        poll_fn(|context| {
-            let mut polled = Poll::Pending;
-            (self.0)(&mut || polled = future.as_mut().poll(context));
-            polled
-        })
-        .await
-    }
-
-    /// [`block_on`] for what uses something of this home.
-    pub(crate) fn block_on<T, F>(self, future: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
-        block_on(self.around(future))
-    }
-
-    /// [`spawn`] for what uses something of this home.
-    pub(crate) async fn spawn<T, F>(self, future: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T>> + Send + 'static,
-    {
-        spawn(self.around(future)).await
-    }
-
-    /// [`start`] for what uses something of this home.
-    pub(crate) fn start<F>(self, future: F) -> Result<Started>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        start(self.around(future))
-    }
-}
-
 /// Whether this is one of the runtime's own threads.
 pub(crate) fn is_inside() -> bool {
     std::thread::current().name() == Some(THREAD_NAME)
@@ -164,16 +103,6 @@ mod tests {
             .expect("a runtime");
         let sum = outer.block_on(async { block_on(async { Ok(40 + 2) }) });
         assert_eq!(sum.expect("no error"), 42);
-    }
-
-    #[test]
-    fn timers_and_blocking_work_run_where_there_is_no_runtime() {
-        let work = async {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-            tokio::task::spawn_blocking(|| 6 * 7).await
-        };
-        let found = futures::executor::block_on(Home::here().around(work));
-        assert_eq!(found.expect("no panic"), 42);
     }
 
     #[test]

@@ -16,7 +16,6 @@ use futures::future::BoxFuture;
 use futures::stream::StreamExt;
 
 use crate::reproject::REGRID_KIND;
-use crate::runtime::Home;
 
 /// Key of this kind of source in a [`SourceCodec`].
 pub const LOAD_SOURCE_KIND: &str = "datacube.load";
@@ -178,7 +177,7 @@ impl ChunkSource for LoadSource {
         let tasks = self.tasks(region);
         let archive = self.archive.clone();
         let loader = self.loader.clone();
-        Box::pin(Home::here().around(fetch_steps(archive, loader, tasks)))
+        Box::pin(fetch_steps(archive, loader, tasks))
     }
 
     fn decode(

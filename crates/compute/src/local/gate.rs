@@ -16,7 +16,6 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::spill::Room;
-use crate::runtime::unblock;
 
 /// Counts bytes and lets tasks in.
 #[derive(Debug)]
@@ -166,7 +165,7 @@ impl Gate {
             while kept() > goal {
                 let room = Arc::clone(&room);
                 // A disk that is full is told by the job that needs it.
-                let spilled = unblock(move || room.spill_oldest()).await;
+                let spilled = tokio::task::spawn_blocking(move || room.spill_oldest()).await;
                 if !matches!(spilled, Ok(Ok(true))) {
                     break;
                 }

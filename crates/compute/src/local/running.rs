@@ -31,12 +31,7 @@ pub(crate) struct Core {
     /// Stops the jobs that run, for a restart.
     jobs: Mutex<Vec<Weak<CancelToken>>>,
     started: SystemTime,
-    /// [`Core::run_here`] of the library that started the cluster: another cell of a
-    /// notebook has a copy of its own, whose locks do not wake these threads.
-    run: Run,
 }
-
-type Run = fn(&Core, &Job, &dyn ChunkSink, &dyn Observer) -> Result<RunReport>;
 
 /// What the cluster's threads share.
 pub(super) struct Shared {
@@ -84,7 +79,6 @@ impl Core {
                 dashboard: Mutex::new(None),
                 jobs: Mutex::default(),
                 started: SystemTime::now(),
-                run: Core::run_here,
             }
         });
         core.calls
@@ -273,13 +267,18 @@ impl Core {
             if self.is_closed() { ", closed" } else { "" }
         )
     }
+}
 
-    fn run_here(
-        &self,
-        job: &Job,
-        sink: &dyn ChunkSink,
-        observer: &dyn Observer,
-    ) -> Result<RunReport> {
+impl Engine for Core {
+    fn name(&self) -> String {
+        format!("LocalCluster {}", self.shared.name)
+    }
+
+    fn memory_limit(&self) -> Option<u64> {
+        self.shared.limit
+    }
+
+    fn run(&self, job: &Job, sink: &dyn ChunkSink, observer: &dyn Observer) -> Result<RunReport> {
         if super::IS_WORKER.get() {
             return Err(Error::Unsupported(
                 "a task of a LocalCluster cannot compute on a LocalCluster itself; compute what it needs beforehand, or with the serial engine"
@@ -298,20 +297,6 @@ impl Core {
         let result = job::run(&self.shared, &io, job, sink, &watch);
         watch.finish(&result);
         result
-    }
-}
-
-impl Engine for Core {
-    fn name(&self) -> String {
-        format!("LocalCluster {}", self.shared.name)
-    }
-
-    fn memory_limit(&self) -> Option<u64> {
-        self.shared.limit
-    }
-
-    fn run(&self, job: &Job, sink: &dyn ChunkSink, observer: &dyn Observer) -> Result<RunReport> {
-        (self.run)(self, job, sink, observer)
     }
 }
 

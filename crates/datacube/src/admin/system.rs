@@ -3,7 +3,7 @@
 use datacube_index::{CloneOptions, CloneReport, clone_index};
 
 use crate::config::{self, ConfigOptions};
-use crate::{Datacube, Result};
+use crate::{Datacube, Result, runtime};
 
 both! {
     /// Removes everything, the schema too: the index is then as it was before
@@ -30,8 +30,7 @@ impl Datacube {
         options: &CloneOptions,
         progress: impl FnMut(&CloneReport) + Send + 'static,
     ) -> Result<CloneReport> {
-        self.home()
-            .block_on(copy(self.clone(), source, options.clone(), progress))
+        runtime::block_on(copy(self.clone(), source, options.clone(), progress))
     }
 
     /// [`Datacube::clone_from_index`], awaited.
@@ -44,9 +43,7 @@ impl Datacube {
         options: &CloneOptions,
         progress: impl FnMut(&CloneReport) + Send + 'static,
     ) -> Result<CloneReport> {
-        self.home()
-            .spawn(copy(self.clone(), source, options.clone(), progress))
-            .await
+        runtime::spawn(copy(self.clone(), source, options.clone(), progress)).await
     }
 }
 

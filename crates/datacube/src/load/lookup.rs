@@ -29,6 +29,7 @@ use crate::group::{GroupBy, Grouping, solar_day};
 use crate::load_options::{Convention, Documents, LoadOptions, WithProperties};
 use crate::opened::Opened;
 use crate::region::resolve_region;
+use crate::runtime;
 use crate::{Error, Result};
 
 /// From so many datasets on, documents are looked up where that can be.
@@ -225,10 +226,8 @@ impl IndexCatalog {
             let ids: Vec<Uuid> = batch.iter().filter_map(|&scene| self.id(scene)).collect();
             let (opened, asked) = (Arc::clone(&self.opened), ids.clone());
             // Its connections belong to the runtime that opened them.
-            let datasets = opened
-                .home()
-                .spawn(async move { Ok(opened.datasets(&asked).await?) })
-                .await?;
+            let datasets =
+                runtime::spawn(async move { Ok(opened.datasets(&asked).await?) }).await?;
             for ((&scene, id), dataset) in batch.iter().zip(ids).zip(datasets) {
                 read.push((scene, self.scene(id, dataset, &variables)?));
             }

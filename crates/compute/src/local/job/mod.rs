@@ -22,7 +22,6 @@ use crate::engine::{CancelToken, Job, check_result_fits};
 use crate::error::{Error, Result};
 use crate::observe::{Event, Observer, RunReport};
 use crate::region::Region;
-use crate::runtime::spawn;
 use crate::sink::{ChunkSink, WriteOrder, sink_error};
 use running::Running;
 use state::{JobRef, State, WaitForUsers};
@@ -237,7 +236,7 @@ fn run_phase(
         let wait = WaitForUsers(&state);
         let feeder = JobRef(Arc::clone(&state));
         let watched = (job.cancel_token().clone(), state.stop.clone(), over.clone());
-        spawn(io, async move {
+        io.spawn(async move {
             let (cancel, stop, over) = watched;
             tokio::select! {
                 () = cancel.cancelled() => stop.cancel(),
@@ -246,9 +245,9 @@ fn run_phase(
         });
         let feeding = Arc::clone(shared);
         if state.tasks.reads() {
-            spawn(io, feed(feeding, feeder));
+            io.spawn(feed(feeding, feeder));
         } else {
-            spawn(io, give_turns(feeding, feeder, total, task_bytes));
+            io.spawn(give_turns(feeding, feeder, total, task_bytes));
         }
         drop(wait);
     }

@@ -19,7 +19,6 @@ use crate::exec::{Machine, Task, guarded, panic_message};
 use crate::local::gate::Pass;
 use crate::local::tasks::task_error;
 use crate::observe::{Event, StepKind};
-use crate::runtime::spawn;
 use crate::source::Fetched;
 
 /// Time before something is tried again, as often as it was tried.
@@ -75,11 +74,10 @@ impl Running {
                 time: Duration::ZERO,
             }),
         });
-        let io = running.job.0.io.clone();
         if running.task.n_steps() == 1 {
-            spawn(&io, fetch(Arc::clone(shared), running, 0, None));
+            tokio::spawn(fetch(Arc::clone(shared), running, 0, None));
         } else {
-            spawn(&io, fetch_steps(Arc::clone(shared), running));
+            tokio::spawn(fetch_steps(Arc::clone(shared), running));
         }
     }
 
@@ -105,7 +103,7 @@ impl Running {
             progress.pass.take()
         };
         let (job, number, shared) = (self.job.another(), self.number, Arc::clone(shared));
-        spawn(&self.job.0.io, async move {
+        self.job.0.io.spawn(async move {
             tokio::select! {
                 () = tokio::time::sleep(RETRY_PAUSE * tries) => {}
                 () = job.0.stop.cancelled() => return,
@@ -177,11 +175,12 @@ async fn fetch_steps(shared: Arc<Shared>, running: Arc<Running>) {
             () = running.job.0.stop.cancelled() => return,
             () = running.over.cancelled() => return,
         };
-        let work = Arc::clone(&running);
-        spawn(
-            &running.job.0.io,
-            fetch(Arc::clone(&shared), work, step, permit),
-        );
+        tokio::spawn(fetch(
+            Arc::clone(&shared),
+            Arc::clone(&running),
+            step,
+            permit,
+        ));
     }
 }
 

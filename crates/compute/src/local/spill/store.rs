@@ -333,7 +333,7 @@ impl ChunkSource for Stored {
                                 ))
                             })
                         };
-                        let read = crate::runtime::unblock(read).await;
+                        let read = tokio::task::spawn_blocking(read).await;
                         let bytes = read.map_err(SourceError::new)??;
                         let room = store.state.lock().room.clone();
                         if let Some(room) = room {
