@@ -30,6 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("datacube-cli", &["datacube"]),
+    // The facade as one shared library.
+    ("datacube-notebook", &["datacube"]),
     (
         "datacube-synth",
         &["datacube", "datacube-geo", "datacube-model"],

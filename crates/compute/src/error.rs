@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use datacube_model::{DType, near_names};
 
+use crate::copies::OtherCopy;
 use crate::region::Region;
 
 /// `Result` with this crate's [`Error`].
@@ -158,6 +159,9 @@ pub enum Error {
         /// The engine.
         name: String,
     },
+    /// A value that another copy of this library in the process made.
+    #[error(transparent)]
+    OtherCopy(#[from] OtherCopy),
     /// A defect of this crate; please report it.
     #[error("internal error, please report it: {0}")]
     Bug(String),

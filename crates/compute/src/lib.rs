@@ -29,6 +29,7 @@ mod buffer;
 mod chunks;
 pub mod client;
 mod coords;
+mod copies;
 mod cube;
 mod engine;
 mod error;
@@ -65,6 +66,7 @@ pub use client::{
     Client, Future, ReturnWhen, Status, as_completed, default_client, gather, progress, wait,
 };
 pub use coords::{Coord, CoordLabel, CoordValue, CoordValues, Coords, Join, Select};
+pub use copies::{Copied, OtherCopy};
 pub use cube::{Cube, CubeCoarsened, CubeGrouped, CubeOperand, CubeRolling};
 pub use engine::{CancelToken, Engine, Job, default_engine, set_default_engine};
 pub use error::{

@@ -198,6 +198,11 @@ impl Datacube {
         self.index.index()
     }
 
+    /// The index, and how to work with it.
+    pub(crate) fn opened(&self) -> &Opened {
+        &self.index
+    }
+
     /// Lets go of the files that the index holds open, see [`Index::close`].
     ///
     /// The last of the clones of a cube that opened its index does so when it is
@@ -207,7 +212,8 @@ impl Datacube {
     /// [`Error::Index`] when what was written cannot be brought into the file.
     pub fn close(&self) -> Result<()> {
         let cube = self.clone();
-        runtime::block_on(async move { Ok(cube.index.close().await?) })
+        self.index
+            .block_on(async move { Ok(cube.index.close().await?) })
     }
 
     /// Where the index was found, and the settings that came with it.
@@ -226,7 +232,8 @@ impl Datacube {
     /// [`Error::Index`] when the index cannot be read.
     pub fn products(&self) -> Result<Vec<Arc<Product>>> {
         let cube = self.clone();
-        runtime::block_on(async move { Ok(cube.index.products().await?) })
+        self.index
+            .block_on(async move { Ok(cube.index.products().await?) })
     }
 
     /// Adds the product definitions of a YAML or JSON file.
@@ -276,7 +283,7 @@ impl Datacube {
             .sources
             .stores
             .get_or_insert_with(|| cube.stores().clone());
-        runtime::block_on(async move {
+        self.index.block_on(async move {
             admin::add_datasets(&**cube.index, &paths, &options, &mut report).await
         })
     }
@@ -287,7 +294,8 @@ impl Datacube {
     /// [`Error::Index`] when it cannot be read.
     pub fn check(&self) -> Result<IndexInfo> {
         let cube = self.clone();
-        runtime::block_on(async move { Ok(cube.index.check().await?) })
+        self.index
+            .block_on(async move { Ok(cube.index.check().await?) })
     }
 
     /// The product of that name.
@@ -296,7 +304,8 @@ impl Datacube {
     /// [`Error::Index`] for an unknown name, with the near ones.
     pub fn product(&self, name: &str) -> Result<Arc<Product>> {
         let (cube, name) = (self.clone(), name.to_owned());
-        runtime::block_on(async move { Ok(cube.index.product(&name).await?) })
+        self.index
+            .block_on(async move { Ok(cube.index.product(&name).await?) })
     }
 
     /// The datasets of these ids, in their order; `None` for an unknown one.
@@ -305,7 +314,8 @@ impl Datacube {
     /// [`Error::Index`] when the index cannot be read.
     pub fn datasets(&self, ids: &[Uuid]) -> Result<Vec<Option<Dataset>>> {
         let (cube, ids) = (self.clone(), ids.to_vec());
-        runtime::block_on(async move { Ok(cube.index.datasets(&ids).await?) })
+        self.index
+            .block_on(async move { Ok(cube.index.datasets(&ids).await?) })
     }
 
     /// Search terms as text, such as `product = ls8 time in [2020-01, 2020-03]`.
@@ -314,7 +324,8 @@ impl Datacube {
     /// [`Error::Index`] that points at what cannot be understood.
     pub fn parse_query(&self, text: &str) -> Result<Query> {
         let (cube, text) = (self.clone(), text.to_owned());
-        runtime::block_on(async move { Ok(cube.index.parse_query(&text).await?) })
+        self.index
+            .block_on(async move { Ok(cube.index.parse_query(&text).await?) })
     }
 
     /// Calls `each` for every dataset that matches, in the order (centre time, id).
@@ -330,7 +341,7 @@ impl Datacube {
     ) -> Result<(), E> {
         let cube = self.clone();
         let (sender, receiver) = std::sync::mpsc::sync_channel(64);
-        let searching = runtime::start(async move {
+        let searching = self.index.start(async move {
             let mut stream = cube.index.search(&query);
             while let Some(dataset) = stream.next().await {
                 // The receiver is gone when `each` failed: nobody wants the rest.
@@ -352,7 +363,8 @@ impl Datacube {
     /// [`Error::Index`] for an unknown field and when the index cannot be read.
     pub fn count(&self, query: &Query) -> Result<u64> {
         let (cube, query) = (self.clone(), query.clone());
-        runtime::block_on(async move { Ok(cube.index.count(&query).await?) })
+        self.index
+            .block_on(async move { Ok(cube.index.count(&query).await?) })
     }
 
     /// Archives datasets: they stay, but no search finds them.
@@ -361,7 +373,8 @@ impl Datacube {
     /// [`Error::Index`] when the index cannot be written.
     pub fn archive(&self, ids: &[Uuid], when: Timestamp) -> Result<ArchiveReport> {
         let (cube, ids) = (self.clone(), ids.to_vec());
-        runtime::block_on(async move { Ok(cube.index.archive(&ids, when).await?) })
+        self.index
+            .block_on(async move { Ok(cube.index.archive(&ids, when).await?) })
     }
 
     /// Restores archived datasets.
@@ -370,7 +383,8 @@ impl Datacube {
     /// [`Error::Index`] when the index cannot be written.
     pub fn restore(&self, ids: &[Uuid]) -> Result<ArchiveReport> {
         let (cube, ids) = (self.clone(), ids.to_vec());
-        runtime::block_on(async move { Ok(cube.index.restore(&ids).await?) })
+        self.index
+            .block_on(async move { Ok(cube.index.restore(&ids).await?) })
     }
 
     /// Datasets that match, in the order (centre time, id); none is no error.
@@ -379,7 +393,8 @@ impl Datacube {
     /// For an unknown product or field, and for terms that contradict each other.
     pub fn find_datasets(&self, query: DatasetQuery) -> Result<Vec<Dataset>> {
         let cube = self.clone();
-        runtime::block_on(async move { load::find_datasets(&**cube.index, &query).await })
+        self.index
+            .block_on(async move { load::find_datasets(&**cube.index, &query).await })
     }
 
     /// [`Datacube::find_datasets`], awaited.
@@ -388,7 +403,9 @@ impl Datacube {
     /// As [`Datacube::find_datasets`].
     pub async fn find_datasets_async(&self, query: DatasetQuery) -> Result<Vec<Dataset>> {
         let cube = self.clone();
-        runtime::spawn(async move { load::find_datasets(&**cube.index, &query).await }).await
+        self.index
+            .spawn(async move { load::find_datasets(&**cube.index, &query).await })
+            .await
     }
 
     /// The grid of a raster file, to load others onto it with [`LoadOptions::like`].
@@ -400,7 +417,7 @@ impl Datacube {
     /// affine or no CRS.
     pub fn geobox_of(&self, uri: impl Into<String>) -> Result<GeoBox> {
         let (cube, uri) = (self.clone(), uri.into());
-        runtime::block_on(async move {
+        self.index.block_on(async move {
             let reader = cube.loader.open(&uri).await?;
             let info = reader.info();
             let refuse = |what: &str| Error::Option {
@@ -441,7 +458,7 @@ impl Datacube {
     pub fn load_with_report(&self, options: LoadOptions) -> Result<(Cube, RunReport)> {
         let cube = self.clone();
         let then = Then::of(&options)?;
-        let planned = runtime::block_on(cube.plan(options))?;
+        let planned = self.index.block_on(cube.plan(options))?;
         self.finish(planned, &then)
     }
 
@@ -451,18 +468,20 @@ impl Datacube {
     /// As [`Datacube::load`].
     pub async fn load_async(&self, options: LoadOptions) -> Result<Cube> {
         let cube = self.clone();
-        runtime::spawn(async move {
-            let then = Then::of(&options)?;
-            let planned = cube.clone().plan(options).await?;
-            let finishing = move || cube.finish(planned, &then);
-            let (cube, _) = tokio::task::spawn_blocking(finishing)
-                .await
-                .map_err(|error| Error::Runtime {
-                    reason: error.to_string(),
-                })??;
-            Ok(cube)
-        })
-        .await
+        self.index
+            .spawn(async move {
+                let then = Then::of(&options)?;
+                let planned = cube.clone().plan(options).await?;
+                let finishing = move || cube.finish(planned, &then);
+                let (cube, _) =
+                    tokio::task::spawn_blocking(finishing)
+                        .await
+                        .map_err(|error| Error::Runtime {
+                            reason: error.to_string(),
+                        })??;
+                Ok(cube)
+            })
+            .await
     }
 
     /// A cube of STAC items, as [`Datacube::load`] gives it of datasets; no index

@@ -9,9 +9,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datacube_compute::Copied;
 use datacube_index::Index;
 
-use crate::runtime;
+use crate::Result;
+use crate::runtime::{self, Started};
 
 /// How long the end of a program may be held up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,6 +23,7 @@ pub(crate) struct Opened {
     index: Arc<dyn Index>,
     /// Whether nobody else answers for it.
     is_ours: bool,
+    copied: Copied,
 }
 
 impl Opened {
@@ -28,6 +31,7 @@ impl Opened {
         Opened {
             index,
             is_ours: true,
+            copied: Copied::here(),
         }
     }
 
@@ -35,11 +39,47 @@ impl Opened {
         Opened {
             index,
             is_ours: false,
+            copied: Copied::here(),
         }
     }
 
     pub(crate) fn index(&self) -> &Arc<dyn Index> {
         &self.index
+    }
+
+    /// [`runtime::block_on`] for what uses the index, whose connections belong to the
+    /// runtime that opened them.
+    pub(crate) fn block_on<T, F>(&self, future: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.check()?;
+        runtime::block_on(future)
+    }
+
+    /// [`runtime::spawn`] for what uses the index.
+    pub(crate) async fn spawn<T, F>(&self, future: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.check()?;
+        runtime::spawn(future).await
+    }
+
+    /// [`runtime::start`] for what uses the index.
+    pub(crate) fn start<F>(&self, future: F) -> Result<Started>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.check()?;
+        runtime::start(future)
+    }
+
+    fn check(&self) -> Result<()> {
+        let checked = self.copied.check("the Datacube");
+        checked.map_err(|error| datacube_compute::Error::from(error).into())
     }
 }
 
@@ -59,7 +99,7 @@ impl fmt::Debug for Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        if !self.is_ours {
+        if !self.is_ours || self.copied.is_elsewhere() {
             return;
         }
         let index = self.index.clone();

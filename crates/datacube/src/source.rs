@@ -8,12 +8,15 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use datacube_compute::{ChunkSource, Cost, Fetched, ReadStats, Region, SourceCodec, SourceError};
+use datacube_compute::{
+    ChunkSource, Cost, Fetched, OtherCopy, ReadStats, Region, SourceCodec, SourceError,
+};
 use datacube_geo::PixelWindow;
 use datacube_load::{Archive, ChunkTask, Loader};
 use datacube_model::DType;
 use futures::future::BoxFuture;
 use futures::stream::StreamExt;
+use tokio::runtime::Handle;
 
 use crate::reproject::REGRID_KIND;
 
@@ -231,6 +234,10 @@ async fn fetch_steps(
     loader: Arc<Loader>,
     tasks: Result<Vec<ChunkTask>, SourceError>,
 ) -> Result<Fetched, SourceError> {
+    if Handle::try_current().is_err() {
+        // Polled by the runtime of another copy of this library, or by none.
+        return Err(SourceError::new(OtherCopy { what: "the cube" }));
+    }
     let mut steps = Vec::new();
     let (mut bytes, mut requests) = (0, 0);
     let mut pending = futures::stream::FuturesOrdered::new();

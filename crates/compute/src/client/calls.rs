@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::copies::{Copied, OtherCopy};
 use crate::error::CallFailure;
 use crate::observe::Monitor;
 
@@ -47,6 +48,7 @@ pub(crate) struct Calls {
     /// Counts restarts; results of an earlier one are lost.
     epoch: AtomicU64,
     closed: AtomicBool,
+    copied: Copied,
     /// Futures that have a key which says what they compute.
     known: Mutex<HashMap<String, Weak<dyn Any + Send + Sync>>>,
     /// Futures that run whether or not anybody holds them.
@@ -80,6 +82,7 @@ impl Calls {
             numbers: AtomicU64::new(1),
             epoch: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            copied: Copied::here(),
             known: Mutex::default(),
             kept: Mutex::default(),
         })
@@ -108,6 +111,13 @@ impl Calls {
         if self.closed.load(Ordering::SeqCst) {
             for call in calls {
                 call.give_up(CallFailure::Closed);
+            }
+            return;
+        }
+        if let Err(error) = self.copied.check("the cluster") {
+            let error: Arc<OtherCopy> = Arc::new(error);
+            for call in calls {
+                call.give_up(CallFailure::Failed(error.clone()));
             }
             return;
         }

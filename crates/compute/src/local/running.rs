@@ -13,6 +13,7 @@ use super::queue::Queue;
 use super::workers::Workers;
 use crate::buffer::Pool;
 use crate::client::{CallTurn, Calls};
+use crate::copies::Copied;
 use crate::engine::{CancelToken, Engine, Job, forget_default_engine};
 use crate::error::{Error, Result};
 use crate::observe::{
@@ -31,6 +32,7 @@ pub(crate) struct Core {
     /// Stops the jobs that run, for a restart.
     jobs: Mutex<Vec<Weak<CancelToken>>>,
     started: SystemTime,
+    copied: Copied,
 }
 
 /// What the cluster's threads share.
@@ -79,6 +81,7 @@ impl Core {
                 dashboard: Mutex::new(None),
                 jobs: Mutex::default(),
                 started: SystemTime::now(),
+                copied: Copied::here(),
             }
         });
         core.calls
@@ -141,6 +144,7 @@ impl Core {
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
+        self.copied.check("the cluster")?;
         if self.is_closed() {
             Err(self.closed_error())
         } else {
@@ -176,6 +180,10 @@ impl Core {
 
     pub(crate) fn close(&self) {
         self.shared.closed.store(true, Ordering::SeqCst);
+        if self.copied.is_elsewhere() {
+            // The locks of this copy do not wake the threads that would be waited for.
+            return;
+        }
         self.shared.queue.close();
         self.calls.close();
         // Dropping a runtime within another one would panic.
@@ -279,6 +287,7 @@ impl Engine for Core {
     }
 
     fn run(&self, job: &Job, sink: &dyn ChunkSink, observer: &dyn Observer) -> Result<RunReport> {
+        self.copied.check("the cluster")?;
         if super::IS_WORKER.get() {
             return Err(Error::Unsupported(
                 "a task of a LocalCluster cannot compute on a LocalCluster itself; compute what it needs beforehand, or with the serial engine"

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Datacube, Error, Result, runtime};
+use crate::{Datacube, Error, Result};
 
 both! {
     /// Removes datasets for good: archived ones, active ones only when `options` say so.
@@ -162,7 +162,7 @@ impl Datacube {
     ) -> Result<(), E> {
         let (index, fields) = (self.index().clone(), fields.to_vec());
         let (sender, receiver) = std::sync::mpsc::sync_channel(64);
-        let searching = runtime::start(async move {
+        let searching = self.opened().start(async move {
             let mut rows = index.search_returning(&query, &fields);
             while let Some(row) = rows.next().await {
                 // The receiver is gone when `each` failed: nobody wants the rest.

@@ -21,7 +21,7 @@ macro_rules! both {
                 pub fn $name(&self $(, $arg: $kind)*) -> $crate::Result<$output> {
                     let $index = self.index().clone();
                     $($(let $arg = $own;)?)*
-                    $crate::runtime::block_on(async move $body)
+                    self.opened().block_on(async move $body)
                 }
 
                 #[doc = concat!("[`Datacube::", stringify!($name), "`](crate::Datacube::", stringify!($name), "), awaited.")]
@@ -31,7 +31,7 @@ macro_rules! both {
                 pub async fn $awaited(&self $(, $arg: $kind)*) -> $crate::Result<$output> {
                     let $index = self.index().clone();
                     $($(let $arg = $own;)?)*
-                    $crate::runtime::spawn(async move $body).await
+                    self.opened().spawn(async move $body).await
                 }
             )*
         }

@@ -3,7 +3,7 @@
 use datacube_index::{CloneOptions, CloneReport, clone_index};
 
 use crate::config::{self, ConfigOptions};
-use crate::{Datacube, Result, runtime};
+use crate::{Datacube, Result};
 
 both! {
     /// Removes everything, the schema too: the index is then as it was before
@@ -30,7 +30,8 @@ impl Datacube {
         options: &CloneOptions,
         progress: impl FnMut(&CloneReport) + Send + 'static,
     ) -> Result<CloneReport> {
-        runtime::block_on(copy(self.clone(), source, options.clone(), progress))
+        self.opened()
+            .block_on(copy(self.clone(), source, options.clone(), progress))
     }
 
     /// [`Datacube::clone_from_index`], awaited.
@@ -43,7 +44,9 @@ impl Datacube {
         options: &CloneOptions,
         progress: impl FnMut(&CloneReport) + Send + 'static,
     ) -> Result<CloneReport> {
-        runtime::spawn(copy(self.clone(), source, options.clone(), progress)).await
+        self.opened()
+            .spawn(copy(self.clone(), source, options.clone(), progress))
+            .await
     }
 }
 

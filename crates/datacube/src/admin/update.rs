@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::places::{self, ItemRules, SourceOptions};
-use crate::{Datacube, Error, Result, runtime};
+use crate::{Datacube, Error, Result};
 
 /// Documents that are written in one transaction.
 const BATCH: usize = 1000;
@@ -77,7 +77,7 @@ impl Datacube {
         options: &DocumentUpdate,
         report: impl FnMut(UpdatedDocument) + Send + 'static,
     ) -> Result<()> {
-        runtime::block_on(update_datasets(
+        self.opened().block_on(update_datasets(
             self.index().clone(),
             paths,
             self.document_update(options),
@@ -107,7 +107,7 @@ impl Datacube {
     ) -> Result<()> {
         let options = self.document_update(options);
         let work = update_datasets(self.index().clone(), paths, options, report);
-        runtime::spawn(work).await
+        self.opened().spawn(work).await
     }
 }
 

@@ -29,7 +29,6 @@ use crate::group::{GroupBy, Grouping, solar_day};
 use crate::load_options::{Convention, Documents, LoadOptions, WithProperties};
 use crate::opened::Opened;
 use crate::region::resolve_region;
-use crate::runtime;
 use crate::{Error, Result};
 
 /// From so many datasets on, documents are looked up where that can be.
@@ -225,9 +224,10 @@ impl IndexCatalog {
         for batch in wanted.chunks(BATCH) {
             let ids: Vec<Uuid> = batch.iter().filter_map(|&scene| self.id(scene)).collect();
             let (opened, asked) = (Arc::clone(&self.opened), ids.clone());
-            // Its connections belong to the runtime that opened them.
-            let datasets =
-                runtime::spawn(async move { Ok(opened.datasets(&asked).await?) }).await?;
+            let datasets = self
+                .opened
+                .spawn(async move { Ok(opened.datasets(&asked).await?) })
+                .await?;
             for ((&scene, id), dataset) in batch.iter().zip(ids).zip(datasets) {
                 read.push((scene, self.scene(id, dataset, &variables)?));
             }
