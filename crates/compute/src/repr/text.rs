@@ -88,7 +88,11 @@ pub(super) fn lazy_table(array: &DataArray) -> Vec<(&'static str, String, Option
         ("Shape", tuple(array.shape()), Some(tuple(&chunk))),
         (
             "Chunks",
-            format!("{}, made by a plan of {nodes} nodes", grid.n_chunks()),
+            format!(
+                "{}, made by a plan of {nodes} {}",
+                grid.n_chunks(),
+                if nodes == 1 { "node" } else { "nodes" }
+            ),
             None,
         ),
         ("Type", array.dtype().to_string(), None),
