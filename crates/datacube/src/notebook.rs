@@ -3,6 +3,11 @@
 //! evcxr, the Rust kernel of Jupyter, calls `evcxr_display` on the value of a
 //! cell and takes what it finds between two marks on standard output: tables for
 //! cubes, arrays, clusters and clients, a picture for a [`Picture`] or a graph.
+//!
+//! A notebook depends on `datacube-notebook`, which is this crate as one library for all
+//! cells: `:dep datacube = { package = "datacube-notebook", path = "..." }`. Depending on
+//! this crate itself, each cell has a copy of its own, and what one has opened is refused
+//! by the next with [`OtherCopy`](datacube_compute::OtherCopy).
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use datacube_compute::{Client, Cube, DataArray, LocalCluster, Svg, default_engine};

@@ -61,6 +61,39 @@ pub(super) fn a_bad_document_fails_the_command_and_not_the_others(kit: &Kit) {
     assert!(said.err.contains("another document"), "{said:?}");
 }
 
+/// Thousands are written by several batches at once, where the index can do that.
+pub(super) fn each_of_many_documents_is_told_once(kit: &Kit) {
+    const DOCUMENTS: usize = 4500;
+
+    kit.with_products();
+    let one = kit.scene("one", &Scene::new(IDS[0], "2020-03-01"));
+    let one = std::fs::read_to_string(&one).expect("read");
+    let numbered = |n: usize| one.replace(IDS[0], &format!("00000000-0000-4000-8000-{n:012x}"));
+    let mut documents: Vec<String> = (0..DOCUMENTS).map(numbered).collect();
+    documents[10] = documents[10].replace("[40, 50]", "[40]");
+    documents.push(numbered(0));
+    documents.push(numbered(1).replace("landsat-8", "landsat-9"));
+    let many = kit.write("many.yaml", &documents.join("\n---\n"));
+
+    let said = kit.fails(1, &["dataset", "add", &many]);
+    assert_eq!(
+        said.out,
+        "Added 4499 datasets, 1 were there already, 2 failed\n"
+    );
+    let told = |problem: &str| said.err.matches(problem).count();
+    assert_eq!(
+        (told("shape"), told("another document")),
+        (1, 1),
+        "{said:?}"
+    );
+    assert_eq!(kit.n_active(), 4499);
+    let again = kit.fails(1, &["dataset", "add", &many]);
+    assert_eq!(
+        again.out,
+        "Added 0 datasets, 4500 were there already, 2 failed\n"
+    );
+}
+
 pub(super) fn products_are_chosen(kit: &Kit) {
     kit.with_products();
     let scene = kit.scene("one", &Scene::new(IDS[0], "2020-03-01"));

@@ -50,7 +50,7 @@ scenarios! {
         products_are_added_listed_and_shown, products_are_updated, products_are_deleted,
         files_that_hold_nothing_fail;
     dataset_add: datasets_are_added_once, a_bad_document_fails_the_command_and_not_the_others,
-        products_are_chosen, lineage_is_recorded_or_not, less_mature_datasets_are_archived,
+        each_of_many_documents_is_told_once, products_are_chosen, lineage_is_recorded_or_not, less_mature_datasets_are_archived,
         compressed_documents_are_read;
     stac: an_api_is_asked_for_what_is_wanted, mistakes_are_explained, tables_are_read_or_explained;
     dataset_update: safe_changes_are_made, unsafe_changes_are_refused_and_explained,
